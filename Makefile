@@ -1,0 +1,46 @@
+# Every target stamps its environment, so that a second run installs nothing.
+PY ?= python3
+V := .venv
+BIN := $(V)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: help demo test claims lint bench clean
+
+help: ## list the targets
+	@grep -E "^[a-z]+:.*##" $(MAKEFILE_LIST) | sed -E "s/^([a-z]+):.*## /  make \1\t/"
+
+$(V)/.core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PY) -m venv $(V)
+	$(PIP) -e .
+	touch $@
+
+$(V)/.test: $(V)/.core
+	$(PIP) "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6" "pytest-timeout>=2.3" "pandas>=2.2" "polars>=1.0" "numba>=0.60" "jsonschema>=4.23" "cleanlab==2.9.0"
+	touch $@
+
+$(V)/.lint: $(V)/.core
+	$(PIP) "ruff>=0.9" "mypy>=1.14" "import-linter>=2.1"
+	touch $@
+
+demo: $(V)/.core ## run the main job on real data and score it against planted errors
+	$(BIN)/trueneg demo
+
+test: $(V)/.test ## the whole fast suite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+claims: $(V)/.test ## every claim with its negative control
+	$(BIN)/trueneg claims run --all
+
+lint: $(V)/.lint ## style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(V)/.test ## us and the peers on the same input
+	$(PIP) "faiss-cpu>=1.9"
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment
+	rm -rf $(V)

@@ -1,0 +1,23 @@
+"""One executable claim a system: what its paper says, on real data, with a sabotage that must fail."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from trueneg.claims.evidence import Claim, Evidence, run_claim
+
+# Import strings, loaded when a claim is run: listing the claims must not load the systems.
+CLAIMS: dict[str, str] = {
+    "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
+    "suspects-direction": "trueneg.claims.ranking:SuspectsDirection",
+    "suspects-no-regret": "trueneg.claims.ranking:SuspectsNoRegret",
+    "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
+}
+__all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]
+
+
+def load(name: str) -> Claim:
+    """Return the claim of this id; the id must be one of ``CLAIMS``."""
+    module, _, attribute = CLAIMS[name].partition(":")
+    claim: Claim = getattr(import_module(module), attribute)()
+    return claim

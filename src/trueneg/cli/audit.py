@@ -1,0 +1,145 @@
+"""``trueneg audit PATH``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+
+def audit(
+    path: Path,
+    *,
+    label: str | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
+    unlabeled: str | None = None,
+    text: str | None = None,
+    features: str | None = None,
+    embedding: str | None = None,
+    proba: str | None = None,
+    id: str | None = None,  # noqa: A002 - the option is called --id
+    group: str | None = None,
+    trusted: str | None = None,
+    cost_fn: str | None = None,
+    cost_fp: str | None = None,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    select: str | None = None,
+    ignore: str | None = None,
+    fail_on: Literal["high", "medium", "low"] | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+) -> int:
+    """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
+
+    Writes audit.json, report.html, suspects.parquet and suspects.csv beside the input, or to --out.
+    Exit code 0: done; 1: --fail-on was met; 2: bad input; 3: a check crashed.
+
+    Parameters
+    ----------
+    path
+        CSV, TSV, Parquet, JSONL, Arrow or NPZ; .gz and .zst are read as well.
+    label
+        The column that holds the label; without it, the columns that could be it are listed.
+    positive
+        The positive class: errors are then called false negatives and false positives.
+    negative
+        The "none of these" class of a label with several classes.
+    unlabeled
+        A value that means "not judged" (an empty cell always does).
+    text
+        Text columns, separated by commas.
+    features
+        Columns to learn from, separated by commas; by default all that are not named otherwise.
+    embedding
+        A column of vectors, or columns separated by commas.
+    proba
+        Columns of out-of-sample probabilities, one a class in the order of the classes, or one of the positive class.
+    id
+        A column that names each row.
+    group
+        Rows of one group (a patient, a document) stay in one fold.
+    trusted
+        A column that is true where the label was verified.
+    cost_fn
+        What a false negative costs: a number, or a column.
+    cost_fp
+        What a false positive costs: a number, or a column.
+    quick
+        Ask no model: classes, duplicates and leaks in seconds.
+    select
+        Codes of the checks to run, separated by commas; TN2 stands for all that begin so.
+    ignore
+        Codes of the checks to leave out.
+    fail_on
+        Exit with 1 where a finding of this severity or worse stands.
+    seed
+        Seed of the folds and models.
+    out
+        The folder to write to; by default NAME.trueneg beside the input.
+    """
+    from trueneg.core.errors import InputError
+
+    if not path.exists() and not path.parent.exists():
+        msg = f"no such file: {path}; check the path"
+        raise InputError(msg)
+    from rich.console import Console
+
+    from trueneg.report.terminal import terminal
+
+    log = Console(stderr=True)
+    with log.status("starting") if log.is_terminal else _quiet() as status:
+        from trueneg.jobs.audit.run import audit as run_audit
+
+        result = run_audit(
+            path,
+            quick=quick,
+            seed=seed,
+            select=_split(select),
+            ignore=_split(ignore),
+            progress=status.update,
+            label=label,
+            positive=positive,
+            negative=negative,
+            unlabeled=unlabeled,
+            text=_split(text),
+            features=_split(features),
+            embedding=_split(embedding),
+            proba=_split(proba),
+            id=id,
+            group=group,
+            trusted=trusted,
+            cost_fn=_number(cost_fn),
+            cost_fp=_number(cost_fp),
+        )
+        folder = result.save(out or path.with_name(path.name.split(".")[0] + ".trueneg"))
+    terminal(result.report, Console())
+    Console().print(f"Report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    if result.crashed:
+        return 3
+    return int(fail_on is not None and result.fails_on(fail_on))
+
+
+def _split(value: str | None) -> list[str] | None:
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _number(value: str | None) -> float | str | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
+
+
+class _quiet:  # noqa: N801 - stands in for a function
+    """A progress line that says nothing, where standard error is no terminal."""
+
+    def __enter__(self) -> _quiet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, _: Any) -> None:
+        return None

@@ -1,0 +1,1 @@
+"""Shared mechanisms, few and small, each with one job: import them by module."""

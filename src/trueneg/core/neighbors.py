@@ -1,0 +1,647 @@
+"""Exact nearest neighbours in blocks: one product, one scan, and a result that no block size changes.
+
+A tile of float32 scores comes from one matrix product. Its rounding error has a bound that is known
+beforehand (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1: a dot product of
+length d is off by at most about ``d * u * |a| |b|``), so a cell whose float32 score lies further than that
+below the k-th best cannot enter the result. All others, and only those, are scored again in float64; ties
+go to the smaller index. With numba the scan is a heap behind a threshold, without it a NumPy merge.
+
+No n x n matrix is ever made, and where queries and pool are the same array each product serves both sides.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueneg.core.errors import InputError
+
+__all__ = ["parse_memory", "top_k"]
+
+Metric = Literal["cosine", "euclidean", "inner"]
+Index = Callable[[NDArray[Any], int], tuple[ArrayLike, ArrayLike]]
+
+_METRICS = {"cosine": 0, "euclidean": 1, "inner": 2}
+_TILE = 1024  # rows of a score tile: 4 MiB of float32, small enough to be scanned from cache
+_UNIT = 2.0**-24  # unit roundoff of float32
+_GRID = 2.0**40  # float64 scores equal to 40 bits are ties: the last bits are noise of the summation order
+_LARGEST = 1e18  # a row norm above this would leave float32 when squared
+_NUMBA_CELLS = 4_000_000  # below this many scores the NumPy path is done before numba has loaded
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def parse_memory(memory: int | str) -> int:
+    """Return a memory budget in bytes.
+
+    Parameters
+    ----------
+    memory : int or str
+        Bytes, or a number with a unit: ``"512MB"`` (powers of 1000), ``"1.5GiB"`` (powers of 1024).
+
+    Returns
+    -------
+    int
+        The budget in bytes, at least 1.
+    """
+    if isinstance(memory, (int, np.integer)) and not isinstance(memory, bool):
+        size = int(memory)
+    else:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B?)\s*", str(memory).upper())
+        if match is None or match[2] not in _UNITS:
+            msg = f"memory={memory!r} is not a size: give bytes, or a string like '512MB' or '2GiB'"
+            raise InputError(msg)
+        size = int(float(match[1]) * _UNITS[match[2]])
+    if size < 1:
+        msg = f"memory={memory!r} leaves no room to work in: give at least '1MB'"
+        raise InputError(msg)
+    return size
+
+
+def top_k(
+    queries: ArrayLike,
+    pool: ArrayLike,
+    k: int,
+    *,
+    metric: Metric = "cosine",
+    memory: int | str = "512MB",
+    exclude: ArrayLike | None = None,
+    query_groups: ArrayLike | None = None,
+    pool_groups: ArrayLike | None = None,
+    index: Index | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Find the k pool rows nearest to each query, exactly.
+
+    Parameters
+    ----------
+    queries : array of shape (n_queries, d)
+        Finite numbers. float32 and float64 are used as they are and never copied whole.
+    pool : array of shape (n_pool, d)
+        What is searched; may be a ``numpy.memmap``, which is read in blocks. Passing the very same
+        object as `queries` halves the work.
+    k : int
+        Neighbours per query, at least 1.
+    metric : {"cosine", "euclidean", "inner"}, default="cosine"
+        "euclidean" gives the negative distance, so that larger is nearer under each of them. Under "cosine"
+        a zero vector scores 0 against everything.
+    memory : int or str, default="512MB"
+        Bound on the working set, which is what is needed beyond the input, the result (n_queries x k) and
+        8 to 16 bytes a row of either side. It never changes the result.
+    exclude : int array of shape (n_queries,), optional
+        A pool row never to be returned for that query, -1 for none; ``np.arange(n)`` is "never itself".
+    query_groups, pool_groups : arrays of shape (n_queries,) and (n_pool,), optional
+        Both or neither. A pool row of the query's own group is never returned.
+    index : callable, optional
+        ``index(queries, k) -> (scores, ids)`` of any approximate index over `pool`, with -1 for "no hit".
+        Its hits are filtered as above and scored again here; more are asked for where too few are left.
+
+    Returns
+    -------
+    scores : float32 array of shape (n_queries, k)
+        Larger is nearer, in falling order; -inf where there is no further pool row.
+    indices : int64 array of shape (n_queries, k)
+        Rows of `pool`, -1 where there is none. Equal scores are in order of index.
+
+    Raises
+    ------
+    InputError
+        For a NaN or infinite value (the row is named), shapes that do not fit, or an unknown option.
+    """
+    if metric not in _METRICS:
+        msg = f"metric={metric!r} is unknown: choose one of {', '.join(map(repr, _METRICS))}"
+        raise InputError(msg)
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        msg = f"k={k!r} must be a whole number, at least 1"
+        raise InputError(msg)
+    budget = parse_memory(memory)
+    same = queries is pool
+    right = _Side.of(pool, "pool")
+    left = right if same else _Side.of(queries, "queries")
+    if left.d != right.d:
+        msg = f"queries have {left.d} columns and pool has {right.d}: both must come from the same features"
+        raise InputError(msg)
+    rules = _Rules.of(exclude, query_groups, pool_groups, n_queries=left.n, n_pool=right.n)
+    plan = _Plan.of(left, right, metric=metric, budget=budget)
+    keys = np.full((left.n, k), -np.inf)
+    rows = np.full((left.n, k), -1, dtype=np.int64)
+    if left.n and right.n:
+        if index is None:
+            _search(left, right, plan, rules, keys, rows, same=same)
+        else:
+            _search_index(left, right, plan, rules, keys, rows, index)
+    return _in_order(keys, rows, plan.chunk)
+
+
+@dataclass
+class _Side:
+    """One of the two arrays, its rows' norms, and their radius in the space of the product."""
+
+    x: NDArray[Any]
+    name: str
+    norms: NDArray[np.float64]
+    radius: NDArray[np.float64]
+
+    @property
+    def n(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def d(self) -> int:
+        return self.x.shape[1]
+
+    @classmethod
+    def of(cls, data: ArrayLike, name: str) -> _Side:
+        """Check type and shape; the values are read later, block by block."""
+        if hasattr(data, "toarray"):
+            msg = f"{name} is a sparse matrix: pass a dense array, or reduce its dimension first"
+            raise InputError(msg)
+        x = data if isinstance(data, np.ndarray) else np.asarray(data)
+        if x.ndim != 2 or x.shape[1] == 0:
+            msg = f"{name} has shape {x.shape}: a table of (rows, columns) with at least one column is needed"
+            raise InputError(msg)
+        if x.dtype.kind not in "fiub":
+            msg = f"{name} holds {x.dtype} values: numbers are needed"
+            raise InputError(msg)
+        return cls(x, name, np.empty(0), np.empty(0))
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows as a C-contiguous float32 or float64 block: a view wherever the input allows one."""
+        part = np.asarray(self.x[start:stop])
+        small = part.dtype in (np.float32, np.float16)
+        return np.ascontiguousarray(part, dtype=np.float32 if small else np.float64)
+
+    def measure(self, chunk: int) -> None:
+        """Compute all norms in float64, refusing what is not finite or far too large."""
+        self.norms = np.empty(self.n)
+        for start in range(0, self.n, chunk):
+            block = self.rows(start, start + chunk).astype(np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):
+                norms = np.sqrt((block * block).sum(axis=1))
+            self.norms[start : start + chunk] = norms
+            bad = np.flatnonzero(~(norms <= _LARGEST))
+            if bad.size:
+                self._refuse(start + int(bad[0]), block[bad[0]])
+
+    def _refuse(self, row: int, values: NDArray[np.float64]) -> None:
+        column = np.flatnonzero(~np.isfinite(values))
+        if column.size:
+            msg = (
+                f"{self.name} row {row}, column {column[0]} is {values[column[0]]}: neighbours need finite "
+                "numbers, so drop the row or fill the value in"
+            )
+        else:
+            msg = f"{self.name} row {row} has a norm above {_LARGEST:g}: rescale the features"
+        raise InputError(msg)
+
+
+@dataclass
+class _Rules:
+    """Which pool rows a query may not get: integer arrays, of length 0 where there is no such rule."""
+
+    exclude: NDArray[np.int64]
+    query_groups: NDArray[np.int64]
+    pool_groups: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, exclude: Any, query_groups: Any, pool_groups: Any, *, n_queries: int, n_pool: int) -> _Rules:
+        """Check the rules and turn group labels of any type into codes."""
+        none = np.empty(0, dtype=np.int64)
+        if exclude is not None:
+            exclude = np.asarray(exclude)
+            if exclude.shape != (n_queries,) or exclude.dtype.kind not in "iu":
+                msg = f"exclude must hold one pool row a query: {n_queries} whole numbers, -1 for none"
+                raise InputError(msg)
+        if (query_groups is None) != (pool_groups is None):
+            msg = "query_groups and pool_groups go together: give both or neither"
+            raise InputError(msg)
+        first = second = none
+        if query_groups is not None:
+            first, second = np.asarray(query_groups), np.asarray(pool_groups)
+            if first.shape != (n_queries,) or second.shape != (n_pool,):
+                msg = (
+                    f"groups have shapes {first.shape} and {second.shape}: "
+                    f"one group a row is needed, ({n_queries},) and ({n_pool},)"
+                )
+                raise InputError(msg)
+            codes = np.unique(np.concatenate([first, second]), return_inverse=True)[1].astype(np.int64)
+            first, second = codes[:n_queries], codes[n_queries:]
+        return cls(none if exclude is None else exclude.astype(np.int64), first, second)
+
+    def allowed(self, query: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell for pairs of query and pool row whether the pair may be returned."""
+        keep = np.ones(np.broadcast_shapes(query.shape, row.shape), dtype=bool)
+        if self.exclude.size:
+            keep &= self.exclude[query] != row
+        if self.query_groups.size:
+            keep &= self.query_groups[query] != self.pool_groups[row]
+        return keep
+
+
+@dataclass
+class _Plan:
+    """The metric as one product of float32 rows, its error bound, and the block sizes."""
+
+    code: int
+    tile: int  # rows of a query block, and of a pool block within a span
+    span: int  # pool rows held as float32 at a time, a multiple of `tile`
+    chunk: int  # rows turned into float64 at a time
+    scale: float
+    centre: NDArray[np.float64]
+    factor: float  # turns an exact score into the product's units
+    margin: NDArray[np.float64]  # (n_queries,) how far below the k-th best a cell can still matter
+
+    @classmethod
+    def of(cls, left: _Side, right: _Side, *, metric: str, budget: int) -> _Plan:
+        """Measure both sides, and choose the blocks that the budget allows."""
+        code, d = _METRICS[metric], right.d
+        chunk = max(1, min(4096, budget // (64 * (d + 4))))
+        right.measure(chunk)
+        if left is not right:
+            left.measure(chunk)
+        scale = max(left.norms.max(initial=0.0), right.norms.max(initial=0.0)) or 1.0
+        centre = _mean(right, chunk) if code == 1 else np.empty(0)
+        for side in (left, right):
+            side.radius = _radius(side, code, scale, centre, chunk)
+        reach = right.radius.max(initial=0.0)
+        # Both summands hold for any order of summation, fused or not; 1e-30 covers underflow.
+        spread = (left.radius + reach) ** 2 if code == 1 else left.radius * reach
+        margin = (d + 24) * _UNIT * spread + 1e-30
+        tile, span = _blocks(d, right.n, max(left.x.itemsize, right.x.itemsize, 4), budget)
+        factor = {0: 1.0, 1: -0.5 / scale**2, 2: 1.0 / scale**2}[code]
+        return cls(code, tile, span, chunk, scale, centre, factor, margin)
+
+    def embed(self, side: _Side, start: int, stop: int, *, as_query: bool) -> NDArray[np.float32]:
+        """Rows whose plain product is the score, or a rising function of it: cosine, inner, -distance^2 / 2."""
+        rows, d = side.rows(start, stop), side.d
+        out = np.empty((len(rows), d + 2 if self.code == 1 else d), dtype=np.float32)
+        if self.code == 0:
+            norms = side.norms[start:stop, None]
+            np.divide(rows, np.where(norms > 0, norms, 1.0), out=out, casting="same_kind", dtype=np.float64)
+        elif self.code == 2:
+            np.divide(rows, self.scale, out=out, casting="same_kind", dtype=np.float64)
+        else:
+            np.subtract(rows, self.centre, out=out[:, :d], casting="same_kind", dtype=np.float64)
+            out[:, :d] /= np.float32(self.scale)
+            out[:, d if as_query else d + 1] = 1.0
+            out[:, d + 1 if as_query else d] = -0.5 * side.radius[start:stop] ** 2
+        return out
+
+    def floor(self, worst: NDArray[np.float64], start: int) -> NDArray[np.float32]:
+        """Smallest float32 score that can still beat the k-th best exact score of each query."""
+        value = worst * worst if self.code == 1 else worst
+        with np.errstate(over="ignore"):
+            low = value * self.factor - self.margin[start : start + len(worst)]
+        low[np.isneginf(worst)] = -np.inf
+        return low.astype(np.float32)
+
+
+def _blocks(d: int, n_pool: int, itemsize: int, budget: int) -> tuple[int, int]:
+    """Choose tile and span: a score tile, its float32 rows, and the span must fit in the budget."""
+    row = 4 * (d + 2) + (itemsize if itemsize > 4 else 4) * d  # the float32 row, and a copy of the original
+    tile = _TILE
+    # 24 bytes a cell: scores, mask and the candidates' coordinates of the NumPy path.
+    while tile > 1 and 24 * tile * tile + 2 * tile * row > budget // 2:
+        tile //= 2
+    span = max(1, (budget // 2) // (row * tile)) * tile
+    return tile, min(span, -(-max(n_pool, 1) // tile) * tile)
+
+
+def _mean(side: _Side, chunk: int) -> NDArray[np.float64]:
+    """Column means in float64: distances do not move with the origin, their rounding errors do."""
+    total = np.zeros(side.d)
+    for start in range(0, side.n, chunk):
+        total += side.rows(start, start + chunk).sum(axis=0, dtype=np.float64)
+    return total / max(side.n, 1)
+
+
+def _radius(side: _Side, code: int, scale: float, centre: NDArray[Any], chunk: int) -> NDArray[np.float64]:
+    """Length of each row in the space of the product."""
+    if code == 0:
+        return (side.norms > 0).astype(np.float64)
+    if code == 2:
+        return side.norms / scale
+    out = np.empty(side.n)
+    for start in range(0, side.n, chunk):
+        block = (side.rows(start, start + chunk) - centre) / scale
+        out[start : start + chunk] = np.sqrt((block * block).sum(axis=1))
+    return out
+
+
+def _search(
+    left: _Side,
+    right: _Side,
+    plan: _Plan,
+    rules: _Rules,
+    keys: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    *,
+    same: bool,
+) -> None:
+    """Walk over the tiles: the pool is streamed once, and a symmetric product is taken once."""
+    kernels = _kernels() if left.n * right.n >= _NUMBA_CELLS else None
+    tile = plan.tile
+    floor = np.full(left.n, -np.inf, dtype=np.float32)
+    scores = np.empty(tile * tile, dtype=np.float32)
+    for begin in range(0, right.n, plan.span):
+        end = min(begin + plan.span, right.n)
+        pool = plan.embed(right, begin, end, as_query=False)
+        for a in range(0, end if same else left.n, tile):
+            query = plan.embed(left, a, min(a + tile, left.n), as_query=True)
+            for b in range(max(begin, a) if same else begin, end, tile):
+                part = pool[b - begin : b - begin + tile]
+                block = scores[: len(query) * len(part)].reshape(len(query), len(part))
+                np.matmul(query, part.T, out=block)
+                _scan(block, (left, a), (right, b), plan, rules, (keys, rows, floor), kernels)
+                if same and b > a:
+                    _scan(block.T, (left, b), (right, a), plan, rules, (keys, rows, floor), kernels)
+
+
+def _scan(
+    block: NDArray[np.float32],
+    left: tuple[_Side, int],
+    right: tuple[_Side, int],
+    plan: _Plan,
+    rules: _Rules,
+    state: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]],
+    kernels: tuple[Any, Any] | None,
+) -> None:
+    """Offer one tile of scores, queries x pool, to the k best of its queries."""
+    (one, a), (two, b) = left, right
+    n, m = block.shape
+    if kernels is None:
+        _merge(block, left, right, plan, rules, state)
+        return
+    keys, rows, floor = (array[a : a + n] for array in state)
+    by_row = block.flags.c_contiguous
+    kernels[0 if by_row else 1](
+        block if by_row else block.T,
+        (keys, rows, floor),
+        (one.rows(a, a + n), one.norms[a : a + n], rules.query_groups[a : a + n]),
+        (two.rows(b, b + m), two.norms[b : b + m], rules.pool_groups[b : b + m]),
+        rules.exclude[a : a + n],
+        plan.margin[a : a + n],
+        (plan.code, plan.factor, b),
+    )
+
+
+def _merge(
+    block: NDArray[np.float32],
+    left: tuple[_Side, int],
+    right: tuple[_Side, int],
+    plan: _Plan,
+    rules: _Rules,
+    state: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]],
+) -> None:
+    """Merge a tile without numba: keep what can matter, score it in float64, sort by score and index."""
+    (one, a), (two, b) = left, right
+    n, m = block.shape
+    keys, rows, floor = (array[a : a + n] for array in state)
+    k = keys.shape[1]
+    low = floor
+    unset = np.isneginf(floor)
+    restricted = bool(rules.exclude.size or rules.query_groups.size)
+    if restricted:
+        block = np.where(rules.allowed(np.arange(a, a + n)[:, None], np.arange(b, b + m)), block, -np.inf)
+    if m > k and unset.any():
+        # k cells of this tile score at least their k-th best, less the error on either side.
+        bound = np.partition(block[unset], m - k, axis=1)[:, m - k] - 2 * plan.margin[a : a + n][unset]
+        low = floor.copy()
+        low[unset] = np.nextafter(bound.astype(np.float32), np.float32(-np.inf))
+    query, row = np.nonzero((block >= low[:, None]) & (block > -np.inf))
+    piece = max(1, n * m // 8)  # many ties: the merge needs some 80 bytes a pair
+    for start in range(0, query.size, piece):
+        q, p = query[start : start + piece], row[start : start + piece] + b
+        _put(keys, rows, q, p, _exact(one, two, q + a, p, plan))
+    floor[:] = plan.floor(keys.min(axis=1), a)
+
+
+def _put(
+    keys: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    query: NDArray[np.int64],
+    row: NDArray[np.int64],
+    exact: NDArray[np.float64],
+) -> None:
+    """Merge scored pairs into the k best of their queries, in place."""
+    n, k = keys.shape
+    touched, local = np.unique(query, return_inverse=True)
+    who = np.concatenate([np.repeat(np.arange(touched.size), k), local])
+    key = np.concatenate([keys[touched].ravel(), exact])
+    idx = np.concatenate([rows[touched].ravel(), row])
+    order = np.lexsort((idx, -key, who))
+    start = np.searchsorted(who[order], np.arange(touched.size))
+    best = order[start[:, None] + np.arange(k)]
+    keys[touched], rows[touched] = key[best], idx[best]
+
+
+def _exact(
+    left: _Side, right: _Side, query: NDArray[np.int64], row: NDArray[np.int64], plan: _Plan
+) -> NDArray[np.float64]:
+    """Score pairs in float64, each by its own sum, so that neighbours in the block cannot change it."""
+    out = np.empty(query.size)
+    for start in range(0, query.size, plan.chunk):
+        q, p = query[start : start + plan.chunk], row[start : start + plan.chunk]
+        one, two = left.x[q].astype(np.float64, order="C"), right.x[p].astype(np.float64, order="C")
+        if plan.code == 1:
+            one -= two
+            value = -np.sqrt((one * one).sum(axis=1))
+        else:
+            one *= two
+            value = one.sum(axis=1)
+            if plan.code == 0:
+                size = left.norms[q] * right.norms[p]
+                value = np.where(size > 0, value / np.where(size > 0, size, 1.0), 0.0)
+        out[start : start + plan.chunk] = _snap(value, plan.code)
+    return out
+
+
+def _snap(value: NDArray[np.float64], code: int) -> NDArray[np.float64]:
+    """Round to 40 bits (of 1 for a cosine, of the value itself otherwise), so that equal scores are equal."""
+    if code == 0:
+        return np.rint(value * _GRID) / _GRID + 0.0
+    mantissa, exponent = np.frexp(value)
+    return np.ldexp(np.rint(mantissa * _GRID), exponent - 40) + 0.0
+
+
+def _in_order(
+    keys: NDArray[np.float64], rows: NDArray[np.int64], chunk: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Sort each query's neighbours by falling score, then by index."""
+    scores = np.empty(keys.shape, dtype=np.float32)
+    for start in range(0, len(keys), chunk):
+        part = slice(start, start + chunk)
+        order = np.lexsort((rows[part], -keys[part]), axis=-1)
+        scores[part] = np.take_along_axis(keys[part], order, axis=1)
+        rows[part] = np.take_along_axis(rows[part], order, axis=1)
+    return scores, rows
+
+
+def _search_index(
+    left: _Side,
+    right: _Side,
+    plan: _Plan,
+    rules: _Rules,
+    keys: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    index: Index,
+) -> None:
+    """Take candidates from a foreign index, asking for more where the rules left too few."""
+    k = keys.shape[1]
+    for start in range(0, left.n, plan.tile):
+        todo = np.arange(start, min(start + plan.tile, left.n))
+        want = min(right.n, k + int(rules.exclude.size > 0))
+        while todo.size:
+            found = np.asarray(index(left.x[todo], want)[1])
+            if found.ndim != 2 or len(found) != todo.size or found.dtype.kind not in "iu":
+                msg = f"index must return (scores, ids), ids being whole numbers of shape ({todo.size}, {want})"
+                raise InputError(msg)
+            if found.size and (found.max() >= right.n or found.min() < -1):
+                msg = f"index returned ids outside the pool of {right.n} rows: was it built on another pool?"
+                raise InputError(msg)
+            pairs = np.unique(np.stack([np.repeat(todo, found.shape[1]), found.ravel()], axis=1), axis=0)
+            query, row = pairs[pairs[:, 1] >= 0].astype(np.int64).T
+            keep = rules.allowed(query, row)
+            query, row = query[keep], row[keep]
+            keys[todo], rows[todo] = -np.inf, -1
+            _put(keys, rows, query, row, _exact(left, right, query, row, plan))
+            short = (rows[todo] < 0).any(axis=1) & (want < right.n)
+            todo, want = todo[short], min(right.n, 2 * want)
+
+
+@functools.cache
+def _kernels() -> tuple[Any, Any] | None:
+    """Compile the two scans, of a tile by its rows and by its columns; None without numba."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    jit = numba.njit(nogil=True, error_model="numpy")
+    exact, offer = jit(_nb_exact), jit(_nb_offer)
+    visit = _nb_visit(jit, exact, offer)
+    return jit(_nb_by_row(visit)), jit(_nb_by_column(visit))
+
+
+def _nb_exact(q: Any, p: Any, size: float, code: int) -> float:
+    """Score one pair in float64; eight sums let the processor work on eight at a time, in a fixed order."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    d = q.shape[0]
+    whole = d - d % 8
+    if code == 1:
+        for i in range(0, whole, 8):
+            s0 += (np.float64(q[i]) - np.float64(p[i])) ** 2
+            s1 += (np.float64(q[i + 1]) - np.float64(p[i + 1])) ** 2
+            s2 += (np.float64(q[i + 2]) - np.float64(p[i + 2])) ** 2
+            s3 += (np.float64(q[i + 3]) - np.float64(p[i + 3])) ** 2
+            s4 += (np.float64(q[i + 4]) - np.float64(p[i + 4])) ** 2
+            s5 += (np.float64(q[i + 5]) - np.float64(p[i + 5])) ** 2
+            s6 += (np.float64(q[i + 6]) - np.float64(p[i + 6])) ** 2
+            s7 += (np.float64(q[i + 7]) - np.float64(p[i + 7])) ** 2
+        for i in range(whole, d):
+            s0 += (np.float64(q[i]) - np.float64(p[i])) ** 2
+        value = -np.sqrt(((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)))
+    else:
+        for i in range(0, whole, 8):
+            s0 += np.float64(q[i]) * np.float64(p[i])
+            s1 += np.float64(q[i + 1]) * np.float64(p[i + 1])
+            s2 += np.float64(q[i + 2]) * np.float64(p[i + 2])
+            s3 += np.float64(q[i + 3]) * np.float64(p[i + 3])
+            s4 += np.float64(q[i + 4]) * np.float64(p[i + 4])
+            s5 += np.float64(q[i + 5]) * np.float64(p[i + 5])
+            s6 += np.float64(q[i + 6]) * np.float64(p[i + 6])
+            s7 += np.float64(q[i + 7]) * np.float64(p[i + 7])
+        for i in range(whole, d):
+            s0 += np.float64(q[i]) * np.float64(p[i])
+        value = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+        if code == 0:
+            value = value / size if size > 0 else 0.0
+            return np.rint(value * _GRID) / _GRID + 0.0
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(np.rint(mantissa * _GRID), exponent - 40) + 0.0
+
+
+def _nb_offer(keys: Any, rows: Any, key: float, row: int) -> bool:
+    """Replace the root of a heap (the worst of the k best) if the pair is better; True if it was."""
+    if key < keys[0] or (key == keys[0] and row > rows[0]):
+        return False
+    k, at = keys.shape[0], 0
+    while True:
+        child = 2 * at + 1
+        if child >= k:
+            break
+        other = child + 1
+        if other < k and (keys[other] < keys[child] or (keys[other] == keys[child] and rows[other] > rows[child])):
+            child = other
+        if keys[child] > key or (keys[child] == key and rows[child] < row):
+            break
+        keys[at], rows[at] = keys[child], rows[child]
+        at = child
+    keys[at], rows[at] = key, row
+    return True
+
+
+def _nb_visit(jit: Any, exact: Any, offer: Any) -> Any:
+    """Build the visit of one promising cell: rules, exact score, heap, new floor."""
+
+    @jit
+    def visit(state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any, q: int, p: int) -> None:
+        keys, rows, floor = state
+        code, factor, first = how
+        if exclude.shape[0] > 0 and exclude[q] == first + p:
+            return
+        if left[2].shape[0] > 0 and left[2][q] == right[2][p]:
+            return
+        key = exact(left[0][q], right[0][p], left[1][q] * right[1][p], code)
+        if offer(keys[q], rows[q], key, first + p) and keys[q, 0] > -np.inf:
+            worst = keys[q, 0]
+            value = worst * worst if code == 1 else worst
+            floor[q] = np.float32(value * factor - margin[q])
+
+    return visit
+
+
+def _nb_by_row(visit: Any) -> Any:
+    """Build the scan of a tile whose rows are queries."""
+
+    def by_row(block: Any, state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any) -> None:
+        floor = state[2]
+        n, m = block.shape
+        for q in range(n):
+            for start in range(0, m, 128):
+                stop = min(start + 128, m)
+                low = floor[q]
+                hit = False
+                for p in range(start, stop):
+                    hit |= block[q, p] >= low
+                if hit:
+                    for p in range(start, stop):
+                        if block[q, p] >= floor[q]:
+                            visit(state, left, right, exclude, margin, how, q, p)
+
+    return by_row
+
+
+def _nb_by_column(visit: Any) -> Any:
+    """Build the scan of a tile whose columns are queries."""
+
+    def by_column(block: Any, state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any) -> None:
+        floor = state[2]
+        n, m = block.shape
+        for p in range(n):
+            for start in range(0, m, 128):
+                stop = min(start + 128, m)
+                hit = False
+                for q in range(start, stop):
+                    hit |= block[p, q] >= floor[q]
+                if hit:
+                    for q in range(start, stop):
+                        if block[p, q] >= floor[q]:
+                            visit(state, left, right, exclude, margin, how, q, p)
+
+    return by_column

@@ -1,0 +1,7 @@
+"""The main job: read a labelled table, run every check that fits, say what to do."""
+
+from __future__ import annotations
+
+from trueneg.jobs.audit.run import Audit, audit
+
+__all__ = ["Audit", "audit"]

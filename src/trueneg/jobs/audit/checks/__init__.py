@@ -1,0 +1,34 @@
+"""One file a check: a stable code, a title, a docstring for its page, and ``run(context) -> Finding``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+CHECKS: tuple[str, ...] = (
+    "tn101_classes",
+    "tn102_unlabelled",
+    "tn103_conflicts",
+    "tn104_leak",
+    "tn201_false_negatives",
+    "tn202_false_positives",
+    "tn203_confusions",
+    "tn204_least_believable",
+    "tn301_metrics",
+    "tn302_costs",
+    "tn303_calibration",
+    "tn401_unfamiliar",
+)
+
+
+def load() -> list[ModuleType]:
+    """Import every check, in the order of its code."""
+    return [import_module(f"{__name__}.{name}") for name in CHECKS]
+
+
+def by_code(code: str) -> Any:
+    """Return the check of this code, or None."""
+    return next((check for check in load() if code.upper() == check.CODE), None)

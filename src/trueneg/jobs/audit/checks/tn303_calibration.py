@@ -1,0 +1,64 @@
+"""Whether a probability of 0.8 means right in 8 cases of 10, judged against the labels as they are.
+
+Remedy: calibrate on held-out rows before a threshold or a cost is read off the probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trueneg.jobs.audit.findings import Finding
+
+if TYPE_CHECKING:
+    from trueneg.jobs.audit.context import Context
+
+CODE, TITLE = "TN303", "Calibration of the probabilities"
+BINS = 10
+TOLERATED = 0.05
+
+
+def run(context: Context) -> Finding:
+    """Compare the largest probability of each row with how often it is the given label."""
+    from trueneg.core.intervals import bootstrap
+
+    if context.probability is None:
+        return Finding(CODE, TITLE, "skipped", "--quick asks no model; leave it out, or give --proba")
+    judged = np.flatnonzero(context.codes >= 0)
+    p = context.probability[judged]
+    sure = p.max(axis=1).astype(float)
+    right = (p.argmax(axis=1) == context.codes[judged]).astype(float)
+    rng = np.random.default_rng(context.seed)
+    some = judged.size if judged.size <= 20_000 else 20_000
+    pick = rng.choice(judged.size, some, replace=False)
+    estimate = bootstrap(_ece, sure[pick], right[pick], n_boot=200, random_state=context.seed)
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    used = np.flatnonzero(counts)
+    rows = [
+        [
+            round(float(sure[bins == b].mean()), 4),
+            round(float(right[bins == b].mean()), 4),
+            int(counts[b]),
+        ]
+        for b in used
+    ]
+    bad = estimate.low > TOLERATED
+    return Finding(
+        CODE,
+        TITLE,
+        "advice" if bad else "passed",
+        f"on average a probability is off by {estimate} against the labels as they are ({context.model})",
+        severity="low" if bad else "none",
+        estimate=estimate,
+        unit="expected calibration error",
+        remedy="calibrate on held-out rows before reading a threshold off them" if bad else "",
+        details={"bins (mean probability, share right, rows)": rows},
+    )
+
+
+def _ece(sure: np.ndarray, right: np.ndarray) -> float:
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gap = np.bincount(bins, weights=sure - right, minlength=BINS)
+    return float(np.abs(gap).sum() / len(sure))

@@ -1,0 +1,217 @@
+"""Where no representation is given: features, out-of-fold probabilities, rows to find neighbours with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trueneg.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from trueneg.data.readers import Table
+    from trueneg.data.sniff import Roles
+
+MAX_ONE_HOT = 50
+CHOOSE_ON = 20_000
+
+
+@dataclass
+class Representation:
+    """Features for trees, features for linear models (may be sparse), and a dense embedding.
+
+    ``table`` is (n, d) float32 with NaN for missing values, ``linear`` (n, p), ``embedding`` (n, e) float32.
+    ``duplicate_of`` (n,) gives rows of equal content the same number.
+    """
+
+    table: np.ndarray | None
+    linear: Any
+    embedding: np.ndarray
+    duplicate_of: np.ndarray
+    words: str
+
+
+def represent(source: Table, roles: Roles, *, random_state: int) -> Representation:
+    """Build what the checks look at from the columns that the roles name."""
+    from scipy import sparse
+    from sklearn.decomposition import TruncatedSVD
+
+    arrow = source.arrow
+    hashes, blocks, parts = [], [], []
+    table = None
+    given = roles.embedding_matrix(source)
+    if given is not None:
+        given = np.asarray(given, np.float32)
+        blocks.append(given)
+        hashes.append(_hash_rows(given))
+        table = given
+        parts.append(f"given embedding ({given.shape[1]} columns)")
+    if roles.numeric or roles.categorical:
+        table, dense = _columns(arrow, roles.numeric, roles.categorical)
+        blocks.append(dense)
+        hashes.append(_hash_rows(table))
+        parts.append(f"{len(roles.numeric)} numeric and {len(roles.categorical)} categorical columns")
+    embedding = np.hstack(blocks) if blocks else None
+    linear: Any = embedding
+    if roles.text:
+        texts = _texts(arrow, roles.text)
+        tfidf = _tfidf(texts)
+        hashes.append(_codes(texts).astype(np.uint64))
+        size = max(1, min(100, tfidf.shape[1] - 1, tfidf.shape[0] - 1))
+        reduced = TruncatedSVD(size, random_state=random_state).fit_transform(tfidf).astype(np.float32)
+        linear = tfidf if linear is None else sparse.hstack([tfidf, sparse.csr_matrix(linear)], format="csr")
+        embedding = reduced if embedding is None else np.hstack([embedding, reduced])
+        table = reduced if table is None else np.hstack([table, reduced])
+        parts.append("TF-IDF of " + ", ".join(roles.text))
+    if embedding is None:
+        msg = (
+            "no column is left to learn from besides the label; "
+            "name some with --features, --text or --embedding, or give --proba"
+        )
+        raise InputError(msg)
+    mixed = np.zeros(arrow.num_rows, np.uint64)
+    for one in hashes:
+        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + one
+    duplicate_of = np.unique(mixed, return_inverse=True)[1]
+    return Representation(table, linear, np.ascontiguousarray(embedding), duplicate_of, "; ".join(parts))
+
+
+def _columns(arrow: pa.Table, numeric: list[str], categorical: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the raw matrix (NaN kept, categories as codes) and its standardised, one-hot form."""
+    raw, dense = [], []
+    for name in numeric:
+        column = arrow[name].cast("float32", safe=False).to_numpy().astype(np.float32)
+        column[~np.isfinite(column)] = np.nan
+        raw.append(column)
+        known = np.isfinite(column)
+        centre = np.median(column[known]) if known.any() else 0.0
+        scale = column[known].std() if known.any() else 0.0
+        filled = np.where(known, column, centre)
+        dense.append(((filled - centre) / (scale if scale > 0 else 1.0)).astype(np.float32))
+    for name in categorical:
+        codes = _codes([None if v is None else str(v) for v in arrow[name].to_pylist()])
+        raw.append(codes.astype(np.float32))
+        counts = np.bincount(codes)
+        for value in np.argsort(-counts, kind="stable")[:MAX_ONE_HOT]:
+            dense.append((codes == value).astype(np.float32))
+    return np.column_stack(raw), np.column_stack(dense)
+
+
+def _texts(arrow: pa.Table, names: list[str]) -> list[str]:
+    columns = [arrow[name].to_pylist() for name in names]
+    return [" ".join("" if v is None else str(v) for v in row) for row in zip(*columns, strict=True)]
+
+
+def _tfidf(texts: list[str]) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    try:
+        return TfidfVectorizer(sublinear_tf=True, max_features=50_000, dtype=np.float32).fit_transform(texts)
+    except ValueError as error:
+        msg = "the text columns hold no words; name another column with --text"
+        raise InputError(msg) from error
+
+
+def _codes(values: list[Any]) -> np.ndarray:
+    import pyarrow as pa
+
+    encoded = pa.array(values).dictionary_encode()
+    return np.asarray(encoded.indices.fill_null(len(encoded.dictionary)), dtype=np.int64)
+
+
+def _hash_rows(matrix: np.ndarray) -> np.ndarray:
+    # Wrapping integer arithmetic on the bits: equal rows hash equally wherever they stand.
+    bits = np.ascontiguousarray(matrix, np.float32).view(np.uint32)
+    out = np.zeros(len(bits), np.uint64)
+    for j in range(bits.shape[1]):
+        out = (out ^ bits[:, j]) * np.uint64(0x100000001B3)
+    return out
+
+
+def out_of_fold(
+    data: Representation,
+    codes: np.ndarray,
+    n_classes: int,
+    *,
+    groups: np.ndarray | None,
+    random_state: int,
+    progress: Callable[[str], None],
+    folds: int = 5,
+) -> tuple[np.ndarray, str]:
+    """Return probabilities (n, K) of models that never saw the row or its group, and the model's name.
+
+    Rows without a label (code -1) train nothing; they get the mean of the fold models' predictions.
+    """
+    labelled = np.flatnonzero(codes >= 0)
+    y = codes[labelled]
+    # Rows of equal content stay in one fold, or the model would have seen the row it judges.
+    together = data.duplicate_of if groups is None else groups
+    smallest = int(np.bincount(y, minlength=n_classes)[np.unique(y)].min())
+    folds = max(2, min(folds, smallest, len(np.unique(together[labelled]))))
+    split = _folds(y, together[labelled], folds, random_state)
+    name, make, inputs = _choose(data, codes, labelled, random_state)
+    proba = np.zeros((len(codes), n_classes), np.float32)
+    others = np.flatnonzero(codes < 0)
+    for number, (train, test) in enumerate(split):
+        progress(f"out-of-fold probabilities ({name}), fold {number + 1} of {folds}")
+        model = make().fit(inputs[labelled[train]], y[train])
+        seen = model.classes_
+        proba[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
+        if others.size:
+            proba[np.ix_(others, seen)] += model.predict_proba(inputs[others]) / folds
+    proba /= proba.sum(axis=1, keepdims=True)
+    return proba, name
+
+
+def _folds(y: np.ndarray, together: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Stratified folds that keep rows of one group together; by hashing where the groups are many."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    names, group = np.unique(together, return_inverse=True)
+    if len(names) == len(y):
+        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y))
+    if len(names) <= 5_000:
+        return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, group))
+    # scikit-learn's splitter loops over the groups in Python: minutes at a million of them.
+    # Dealing the groups out in order of their first label keeps every class in every fold.
+    first = y[np.unique(group, return_index=True)[1]]
+    order = np.lexsort((np.random.default_rng(seed).random(len(names)), first))
+    fold = np.empty(len(names), np.int64)
+    fold[order] = np.arange(len(names)) % folds
+    return [(np.flatnonzero(fold[group] != f), np.flatnonzero(fold[group] == f)) for f in range(folds)]
+
+
+def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed: int) -> tuple[str, Any, Any]:
+    """Boosting or a linear model, by log loss on a held-out part of at most 20,000 rows."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
+    from sklearn.model_selection import train_test_split
+
+    def boosting() -> Any:
+        return HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
+
+    def linear() -> Any:
+        return LogisticRegression(max_iter=300, C=10.0)
+
+    candidates = [("logistic regression", linear, data.linear)]
+    n_classes = len(np.unique(codes[labelled]))
+    if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:
+        candidates.append(("histogram gradient boosting", boosting, data.table))
+    if len(candidates) == 1:
+        return candidates[0]
+    rng = np.random.default_rng(seed)
+    some = labelled if len(labelled) <= CHOOSE_ON else rng.choice(labelled, CHOOSE_ON, replace=False)
+    counts = np.bincount(codes[some])
+    some = some[counts[codes[some]] >= 4]
+    train, test = train_test_split(some, test_size=0.25, stratify=codes[some], random_state=seed)
+    losses = []
+    for _, make, inputs in candidates:
+        model = make().fit(inputs[train], codes[train])
+        losses.append(log_loss(codes[test], model.predict_proba(inputs[test]), labels=model.classes_))
+    return candidates[int(np.argmin(losses))]

@@ -1,0 +1,280 @@
+"""Read, represent, check, write: the order of one audit."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import trueneg
+from trueneg.core.errors import InputError
+from trueneg.data.readers import read_frame, read_table
+from trueneg.data.sniff import roles as sniff_roles
+from trueneg.jobs.audit.checks import load
+from trueneg.jobs.audit.context import Context
+from trueneg.jobs.audit.findings import SEVERITIES, Finding
+from trueneg.jobs.audit.represent import out_of_fold, represent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+SHOWN_SUSPECTS = 500
+
+
+@dataclass
+class Audit:
+    """The outcome of an audit: the findings in order, the suspects, the report as one dict.
+
+    ``suspects_arrow`` holds one row a suspect, most probable first; ``suspects`` is the same as a
+    frame of the type that came in (an Arrow table where a file came in).
+    """
+
+    findings: list[Finding]
+    report: dict[str, Any]
+    suspects_arrow: pa.Table
+    frame_kind: str = "arrow"
+
+    @property
+    def suspects(self) -> Any:
+        """The suspects as a frame of the user's own kind."""
+        if self.frame_kind == "pandas":
+            return self.suspects_arrow.to_pandas()
+        if self.frame_kind == "polars":
+            import polars as pl
+
+            return pl.from_arrow(self.suspects_arrow)
+        return self.suspects_arrow
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a check failed on a fault of its own; the others went on."""
+        return any(f.status == "error" for f in self.findings)
+
+    def fails_on(self, severity: str) -> bool:
+        """Whether a finding of this severity or worse stands."""
+        bar = SEVERITIES.index(severity)
+        return any(f.status == "finding" and SEVERITIES.index(f.severity) <= bar for f in self.findings)
+
+    def _repr_html_(self) -> str:
+        import html
+
+        from trueneg.report.html import render
+
+        page = html.escape(render(self.report), quote=True)
+        return f'<iframe srcdoc="{page}" style="width:100%;height:800px;border:0" sandbox="allow-scripts"></iframe>'
+
+    def save(self, out: str | Path) -> Path:
+        """Write ``audit.json``, ``report.html``, ``suspects.parquet`` and ``suspects.csv``; return the folder.
+
+        Everything is drawn before the first file is written, each file is replaced whole.
+        """
+        from trueneg.data.writers import atomic, write_table
+        from trueneg.report.files import dump
+        from trueneg.report.html import render
+
+        page = render(self.report)
+        folder = Path(out)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"cannot write to {folder}: {error.strerror}; name another folder with --out"
+            raise InputError(msg) from error
+        write_table(self.suspects_arrow, folder / "suspects.parquet")
+        write_table(self.suspects_arrow, folder / "suspects.csv")
+        with atomic(folder / "report.html") as file:
+            file.write_text(page, encoding="utf-8", errors="replace")
+        dump(self.report, folder / "audit.json")
+        return folder
+
+
+def audit(
+    data: Any,
+    *,
+    quick: bool = False,
+    seed: int = 0,
+    select: list[str] | None = None,
+    ignore: list[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+    **columns: Any,
+) -> Audit:
+    """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
+
+    Parameters
+    ----------
+    data : path or frame
+        A file (CSV, TSV, Parquet, JSONL, Arrow, NPZ, compressed or not) or any frame that narwhals reads.
+    quick : bool, default False
+        Ask no model: classes, duplicates and leaks only, unless probabilities are given.
+    seed : int, default 0
+        Seed of the folds and models; the same seed gives the same report.
+    select, ignore : list of str, optional
+        Codes of checks to run alone or to leave out; a prefix (``TN2``) stands for its range.
+    progress : callable, optional
+        Called with one line whenever a stage begins.
+    **columns
+        Names of the columns: ``label`` (required), ``positive``, ``negative``, ``unlabeled``, ``text``,
+        ``features``, ``embedding``, ``proba``, ``id``, ``group``, ``trusted``, ``cost_fn``, ``cost_fp``.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    InputError
+        What is wrong with the input, where, and what to do.
+    """
+    say = progress or (lambda _: None)
+    if isinstance(data, str | Path):
+        say("reading")
+        table, kind = read_table(data), "arrow"
+        path = str(data)
+    else:
+        table, kind = read_frame(data), type(data).__module__.split(".")[0]
+        path = "(frame)"
+    context = _context(table, path, quick=quick, seed=seed, say=say, columns=columns)
+    findings = sorted((_one(c, context, select or [], ignore or []) for c in load()), key=Finding.rank)
+    suspects = _suspects(context, findings)
+    report = _report(context, findings, suspects, table.notes)
+    return Audit(findings, report, suspects, kind)
+
+
+def _context(table: Any, path: str, *, quick: bool, seed: int, say: Any, columns: dict[str, Any]) -> Context:
+    arrow = table.arrow
+    roles = sniff_roles(table, **columns)
+    if roles.kind != "table":
+        msg = f"this is a {roles.kind} input; one label column is audited now, multi-label tables are to come"
+        raise InputError(msg)
+    codes, classes = roles.codes(table)
+    groups = None
+    if roles.group:
+        groups = np.asarray(arrow[roles.group].dictionary_encode().combine_chunks().indices.fill_null(-1))
+    trusted = None
+    if roles.trusted:
+        trusted = np.asarray(arrow[roles.trusted].cast("bool").fill_null(False))
+    quick_given = quick and not roles.proba
+    data = None
+    if roles.numeric or roles.categorical or roles.text or roles.embedding or not roles.proba:
+        say("representation")
+        data = represent(table, roles, random_state=seed)
+    probability, model = None, "no model (--quick)"
+    if roles.proba:
+        probability, model = roles.proba_matrix(table), "given probabilities"
+    elif not quick_given and data is not None:
+        probability, model = out_of_fold(data, codes, len(classes), groups=groups, random_state=seed, progress=say)
+    return Context(
+        arrow, roles, codes, list(classes), path, seed, quick, data, probability, model, groups, trusted, say
+    )
+
+
+def _matches(code: str, wanted: list[str]) -> bool:
+    return any(code.startswith(w.upper()) for w in wanted)
+
+
+def _one(check: Any, context: Context, select: list[str], ignore: list[str]) -> Finding:
+    """Run one check; a crash is reported as an error of that check, the others go on."""
+    if (select and not _matches(check.CODE, select)) or _matches(check.CODE, ignore):
+        return Finding(check.CODE, check.TITLE, "ignored", "left out by --select or --ignore")
+    try:
+        found: Finding = check.run(context)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one faulty check must not hide what the others found
+        return Finding(
+            check.CODE,
+            check.TITLE,
+            "error",
+            f"this check failed: {type(error).__name__}: {error}",
+            severity="low",
+            remedy="please report it with this message; the other checks are not affected",
+        )
+    return found
+
+
+def _suspects(context: Context, findings: list[Finding]) -> pa.Table:
+    """All rows that a suspect finding names, most probable first, as a table."""
+    import pyarrow as pa
+
+    suspect_of = {"TN201": context.negative, "TN202": context.positive, "TN203": None}
+    parts = []
+    for finding in findings:
+        if finding.code not in suspect_of or finding.status != "finding":
+            continue
+        ranker = context.ranker(suspect_of[finding.code])
+        rows = np.asarray(finding.rows, np.int64)
+        parts.append((rows, ranker.probability_[rows], np.asarray(ranker.proposed_)[rows], finding.code))
+    row = np.concatenate([p[0] for p in parts]) if parts else np.empty(0, np.int64)
+    probability = np.concatenate([p[1] for p in parts]) if parts else np.empty(0)
+    proposed = np.concatenate([p[2] for p in parts]) if parts else np.empty(0, np.int64)
+    code = np.concatenate([[p[3]] * len(p[0]) for p in parts]) if parts else np.empty(0, "U5")
+    order = np.lexsort((row, -probability, code))
+    row, probability, proposed, code = row[order], probability[order], proposed[order], code[order]
+    names = np.asarray(context.names, dtype=object)
+    columns: dict[str, Any] = {"row": row}
+    if context.roles.id:
+        columns["id"] = context.arrow[context.roles.id].take(pa.array(row))
+    columns |= {
+        "finding": [str(c) for c in code],
+        "given": [str(v) for v in names[context.codes[row]]],
+        "proposed": [str(names[int(k)]) if k >= 0 else None for k in proposed],
+        "probability": np.round(probability.astype(float), 4),
+        "given_probability": _at(context, row, context.codes[row]),
+        "proposed_probability": _at(context, row, proposed.astype(np.int64)),
+        "nearest_row": _nearest(context, row),
+    }
+    return pa.table(columns)
+
+
+def _at(context: Context, row: np.ndarray, label: np.ndarray) -> np.ndarray:
+    if context.probability is None or not row.size:
+        return np.zeros(len(row))
+    return np.round(context.probability[row, np.maximum(label, 0)].astype(float), 4)
+
+
+def _nearest(context: Context, row: np.ndarray) -> np.ndarray:
+    return np.full(len(row), -1) if context.neighbors is None else context.neighbors[row, 0]
+
+
+def _report(context: Context, findings: list[Finding], suspects: pa.Table, notes: list[str]) -> dict[str, Any]:
+    counts = np.bincount(context.codes[context.codes >= 0], minlength=len(context.classes))
+    shown = suspects.slice(0, SHOWN_SUSPECTS)
+    saw = [*notes, *context.roles.notes, *context.notes]
+    if context.data is not None:
+        saw.append(f"learnt from: {context.data.words}")
+    saw.append(f"probabilities: {context.model}")
+    figures = [figure for finding in findings for figure in finding.figures]
+    return {
+        "schema": "trueneg/audit/1",
+        "title": f"Audit of {Path(context.path).name}",
+        "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "version": trueneg.__version__,
+        "input": {
+            "path": context.path,
+            "rows": context.arrow.num_rows,
+            "columns": context.arrow.num_columns,
+            "kind": context.roles.kind,
+            "classes": [{"name": n, "count": int(c)} for n, c in zip(context.names, counts, strict=True)],
+            "saw": saw,
+        },
+        "options": {"seed": context.seed, "quick": context.quick, "label": str(context.roles.label)},
+        "findings": [finding.to_dict() for finding in findings],
+        "figures": figures,
+        "suspects": {
+            "columns": shown.column_names,
+            "rows": [list(r.values()) for r in shown.to_pylist()],
+            "total": suspects.num_rows,
+        },
+        "next": _next(context, findings),
+    }
+
+
+def _next(context: Context, findings: list[Finding]) -> str:
+    code = next((f.code for f in findings if f.status == "finding"), None)
+    if code is not None:
+        return f"trueneg explain {code}"
+    return context.command("") if context.quick else "trueneg claims list"

@@ -1,0 +1,148 @@
+"""Draw a report as one self-contained page: no network, no library, one hashed style and one hashed script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from trueneg.report import words
+from trueneg.report.files import clean
+from trueneg.report.schema import validate
+
+__all__ = ["render"]
+
+OPEN_FIRST = 10
+_OPEN = ("finding", "advice", "error")
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """Draw a report.
+
+    Parameters
+    ----------
+    report
+        The report dict; NumPy values and NaN are welcome. Findings are shown in the order given.
+
+    Returns
+    -------
+    str
+        An HTML page. Everything that comes from the data is escaped, the page's security policy lets only its own
+        style and script run, and nothing is fetched.
+
+    Raises
+    ------
+    InputError
+        The dict is not a report, or a figure cannot be drawn.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    data = _visible(clean(report))
+    validate(data)
+    style, script = _asset("report.css"), _asset("report.js")
+    environment = Environment(
+        loader=PackageLoader("trueneg.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=words.number, estimate=words.estimate, method=words.method, plain=_plain)
+    shown = [f for f in map(_complete, data["findings"]) if f["status"] in _OPEN]
+    quiet = [f for f in map(_complete, data["findings"]) if f["status"] not in _OPEN]
+    figures = _draw(data["figures"])
+    placed = _place(shown, figures)
+    page = environment.get_template("report.html").render(
+        report=data,
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704 - our own files, never data
+        script=Markup(script),  # noqa: S704
+        summary=words.summary(data["findings"]),
+        shown=shown,
+        first=OPEN_FIRST,
+        quiet=quiet,
+        figures=figures,
+        placed=placed,
+        loose=[f for name, f in figures.items() if name not in placed.values()],
+        suspects=_suspects(data["suspects"]),
+    )
+    return page.strip() + "\n"  # the macros leave blank lines before the doctype
+
+
+def _asset(name: str) -> str:
+    # A browser reads CRLF as LF before it hashes; a checkout on Windows must not change the policy.
+    text = files("trueneg.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
+
+
+def _policy(style: str, script: str) -> str:
+    def digest(text: str) -> str:
+        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+    return (
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return words.visible(value)
+    if isinstance(value, dict):
+        return {words.visible(key): _visible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_visible(item) for item in value]
+    return value
+
+
+def _complete(finding: Mapping[str, Any]) -> dict[str, Any]:
+    empty = {"estimate": None, "unit": "", "affected": None, "cost": None, "remedy": "", "command": None}
+    return {**empty, "rows": [], "details": {}, "figures": [], **finding}
+
+
+def _draw(figures: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    from markupsafe import Markup
+
+    from trueneg.report.drawing import svg
+
+    drawn = {}
+    for i, figure in enumerate(figures, start=1):
+        # svg() lets only known elements and attributes through, and its serialiser escapes every text.
+        picture = Markup(svg(figure["spec"], label=figure["title"], prefix=f"f{i}"))  # noqa: S704
+        # The id in the page is ours: the one in the report may hold anything.
+        drawn[figure["id"]] = figure | {"svg": picture, "anchor": f"figure-{i}"}
+    return drawn
+
+
+def _place(shown: list[dict[str, Any]], figures: Mapping[str, Any]) -> dict[tuple[int, str], str]:
+    """Where a figure is drawn: in the first finding that names it; later ones link to it."""
+    placed: dict[tuple[int, str], str] = {}
+    for i, finding in enumerate(shown):
+        for name in finding["figures"]:
+            if name in figures and name not in placed.values():
+                placed[(i, name)] = name
+    return placed
+
+
+def _suspects(table: Mapping[str, Any]) -> dict[str, Any]:
+    columns = [
+        {"name": name, "numeric": _numeric([row[j] for row in table["rows"]])}
+        for j, name in enumerate(table["columns"])
+    ]
+    return {"columns": columns, "rows": table["rows"], "total": table["total"]}
+
+
+def _numeric(cells: list[Any]) -> bool:
+    known = [c for c in cells if c is not None]
+    return bool(known) and all(isinstance(c, int | float) and not isinstance(c, bool) for c in known)
+
+
+def _plain(value: Any) -> str:
+    """Write a detail: a text or number as it is, the rest as JSON."""
+    if value is None or isinstance(value, int | float | str):
+        return words.number(value) if not isinstance(value, bool) else ("yes" if value else "no")
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,150 @@
+"""The main job on real data with known errors, and on bad input."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import trueneg
+from trueneg.core.errors import InputError
+from trueneg.jobs.demo import run_demo
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """One audit of the digits with a quarter of the nines hidden."""
+    return run_demo(tmp_path_factory.mktemp("demo"))
+
+
+def test_demo_finds_most_planted_errors(demo):
+    """The main job must put most planted false negatives on top, or it is worth nothing."""
+    result, _, _ = demo
+    found = next(f for f in result.findings if f.code == "TN201")
+    truth = _nines()
+    top = np.asarray(found.rows[:45])
+    assert truth[top].mean() >= 0.8
+    assert 20 <= found.details["expected number"] <= 90
+
+
+def _nines() -> np.ndarray:
+    from sklearn.datasets import load_digits
+
+    return load_digits().target == 9
+
+
+def test_folder_holds_what_it_promises(demo):
+    """The folder is the contract of the other commands."""
+    _, folder, _ = demo
+    assert {p.name for p in folder.iterdir()} >= {"audit.json", "report.html", "suspects.parquet", "suspects.csv"}
+    report = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    from trueneg.report.schema import validate
+
+    validate(report)
+    suspects = pq.read_table(folder / "suspects.parquet")
+    assert suspects.num_rows == report["suspects"]["total"]
+
+
+def test_suspect_probabilities_are_not_negative_class_only(demo):
+    """False negatives and false positives are told apart, each with its own given label."""
+    result, _, _ = demo
+    frame = result.suspects_arrow.to_pylist()
+    given = {row["finding"]: row["given"] for row in frame}
+    assert given["TN201"] == "other"
+    assert given.get("TN202", "nine") == "nine"
+
+
+def test_frames_come_back_as_they_came():
+    """A pandas user gets pandas, a polars user polars."""
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    columns = {"x": x, "z": rng.normal(size=200), "label": np.where(x > 0, "yes", "no")}
+    for kind in (pd, pl):
+        out = trueneg.audit(kind.DataFrame(columns), label="label", positive="yes")
+        assert isinstance(out.suspects, kind.DataFrame)
+        assert not out.crashed, [f.message for f in out.findings if f.status == "error"]
+
+
+def test_same_seed_same_report():
+    """An audit is reproducible: only the time stamp may differ."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(150, 3))
+    table = pa.table({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": (x[:, 0] + rng.normal(size=150) > 1).astype(int)})
+    one, two = (trueneg.audit(table, label="y", positive="1").report for _ in range(2))
+    one.pop("generated"), two.pop("generated")
+    assert one == two
+
+
+def test_unlabelled_rows_are_never_negative():
+    """A null label is unjudged: it is no suspect and no negative."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=120)
+    y = [None if i % 4 == 0 else int(v > 0) for i, v in enumerate(x)]
+    out = trueneg.audit(pa.table({"x": x, "y": y}), label="y", positive="1")
+    assert not any(row["row"] % 4 == 0 for row in out.suspects_arrow.to_pylist())
+    assert sum(c["count"] for c in out.report["input"]["classes"]) == 90
+
+
+def test_conflicting_duplicates_and_leak_are_found():
+    """Equal rows with different labels, and a column that is the label, are findings."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=60)
+    x[1] = x[0]
+    y = (x > 0).astype(int)
+    leak = y.astype(float)
+    y2, leak2 = y.copy(), leak.copy()
+    y2[1] = 1 - y2[0]
+    leak2[1] = leak2[0]
+    out = trueneg.audit(pa.table({"x": x, "y": y2}), label="y", positive="1", quick=True)
+    clash = next(f for f in out.findings if f.code == "TN103")
+    assert clash.status == "finding"
+    assert sorted(clash.rows) == [0, 1]
+    leaking = trueneg.audit(
+        pa.table({"x": rng.normal(size=60), "code": leak, "y": y}), label="y", positive="1", quick=True
+    )
+    found = next(f for f in leaking.findings if f.code == "TN104")
+    assert found.status == "finding"
+    assert list(found.details["auroc"]) == ["code"]
+
+
+def test_costs_turn_the_threshold_into_a_finding():
+    """With costs, the threshold is chosen by cost and its saving carries an interval."""
+    rng = np.random.default_rng(4)
+    y = rng.random(2000) < 0.05
+    x = rng.normal(size=2000) + 1.5 * y
+    table = pa.table({"x": x, "y": y.astype(int)})
+    out = trueneg.audit(table, label="y", positive="1", cost_fn=50.0, cost_fp=1.0, select=["TN302"])
+    found = next(f for f in out.findings if f.code == "TN302")
+    assert found.status == "finding"
+    assert found.estimate.low > 0
+    free = trueneg.audit(table, label="y", positive="1", select=["TN302"])
+    assert "no threshold is best" in next(f for f in free.findings if f.code == "TN302").message
+
+
+def test_markup_in_the_data_is_escaped(tmp_path):
+    """Neither a cell nor a column nor a class name may run in the reader's browser."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=80)
+    bad = "<script>alert(1)</script>"
+    out = trueneg.audit(pa.table({bad: x, "y": np.where(x > 0, bad, "no")}), label="y", positive=bad)
+    page = (out.save(tmp_path / "o") / "report.html").read_text(encoding="utf-8")
+    assert bad not in page
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "says"),
+    [
+        ({"x": [1.0, 2.0], "y": ["a", "a"]}, {"label": "y"}, "y"),
+        ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"label": "z"}, "z"),
+        ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"label": "y", "positive": "c"}, "c"),
+        ({"x": [1.0, 2.0], "y": ["a", "b"]}, {}, "--label"),
+        ({"y": ["a", "b", "a", "b"]}, {"label": "y"}, "--features"),
+    ],
+)
+def test_bad_input_is_one_clear_line(columns, options, says):
+    """Bad input is refused with what to do, never with a traceback from the depths."""
+    with pytest.raises(InputError) as caught:
+        trueneg.audit(pa.table(columns), **options)
+    assert says in str(caught.value)

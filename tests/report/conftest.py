@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trueneg.report import figures
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def build(hostile: str = "", *, many: int = 1) -> dict:
+    """One report that uses every part; `hostile` is put into every text that may come from the data."""
+    h = f" {hostile}" if hostile else ""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 1, 200)
+    figs = [
+        figures.bar(
+            ["negative" + h, "positive" + h, "other" + h], [9000, 800, 200], title="Labels a class" + h, id="classes" + h,
+            caption="Count of rows of each class" + h, label="class" + h, value="rows" + h,
+            highlight=["positive" + h],
+        ),
+        figures.line(
+            x, x**2, low=x**2 - 0.1 * x, high=x**2 + 0.1 * x, title="Cost curve" + h, id="cost",
+            caption="Expected cost by threshold." + h, x_label="threshold" + h, y_label="cost" + h,
+            rule=0.31, rule_label="break-even" + h,
+        ),
+        figures.line(
+            x, {"as it is" + h: x**2, "repaired" + h: x**1.5}, title="Risk and coverage" + h, id="risk",
+            caption="Lower is better." + h, x_label="coverage", y_label="risk",
+        ),
+        figures.histogram(
+            rng.beta(2, 5, 3000), title="Label quality" + h, id="quality", caption="All rows." + h, value="quality" + h,
+            rule=0.12, rule_label="cut" + h,
+        ),
+        figures.forest(
+            ["nothing" + h, "class weights" + h, "tuned threshold" + h, "drop suspects" + h], [0.0, 0.012, 0.031, 0.044],
+            [0.0, -0.004, 0.02, 0.027], [0.0, 0.028, 0.042, 0.061], title="Gain in F1 over nothing" + h, id="gain",
+            caption="Paired intervals." + h, value="gain", rule=0.0, rule_label="no gain" + h,
+        ),
+    ]  # fmt: skip
+    findings = [
+        {
+            "code": "TN201", "title": "Negatives that look positive" + h, "status": "finding", "severity": "high",
+            "estimate": {"value": 0.034, "low": 0.028, "high": 0.041, "level": 0.95, "method": "wilson", "n": 9000},
+            "unit": "of the negatives" + h, "affected": 306, "cost": 1530.0,
+            "message": "306 rows are labelled negative, but their nearest neighbours and a model that never saw them say "
+            "positive. Model-based: no reviewed rows were given." + h,
+            "remedy": "Review a sample to learn how many of these are wrong, then relabel or drop them." + h,
+            "command": "trueneg repair tickets.trueneg --action reannotate --to tickets-repaired.parquet" + h,
+            "rows": [3, 17, 256], "details": {"classes" + h: ["negative" + h], "folds": 5, "model": "logistic" + h},
+            "figures": ["quality"],
+        },
+        {
+            "code": "TN301", "title": "The threshold 0.5 is far from the cheapest" + h, "status": "finding",
+            "severity": "medium",
+            "estimate": {"value": 0.31, "low": 0.27, "high": 0.36, "level": 0.95, "method": "bootstrap", "n": 10000},
+            "unit": "cheapest threshold", "affected": 512, "cost": None,
+            "message": "A threshold of 0.5 implies that a miss costs as much as a false alarm." + h,
+            "remedy": "Give the costs." + h, "command": "trueneg audit tickets.parquet --cost-miss 5 --cost-alarm 1" + h,
+            "rows": [], "details": {}, "figures": ["cost"],
+        },
+        {
+            "code": "TN101", "title": "Exact duplicates with different labels" + h, "status": "finding", "severity": "low",
+            "estimate": None, "unit": "", "affected": 14, "cost": None, "message": "14 rows share a text." + h,
+            "remedy": "Keep one of each." + h, "command": None, "rows": [1, 2], "details": {}, "figures": [],
+        },
+        {
+            "code": "TN110", "title": "One class is rare" + h, "status": "advice", "severity": "none",
+            "estimate": {"value": 0.02, "low": 0.017, "high": 0.023, "level": 0.95, "method": "wilson", "n": 10000},
+            "unit": "share of the rarest class", "affected": 200, "cost": None, "message": "Report per-class figures." + h,
+            "remedy": "", "command": None, "rows": [], "details": {}, "figures": ["classes" + h],
+        },
+    ]  # fmt: skip
+    findings = findings * many
+    quiet = [
+        ("TN102", "passed", "Groups do not leak"), ("TN103", "passed", "No empty class"),
+        ("TN501", "not applicable", "Unjudged documents"), ("TN401", "skipped", "Unknown class"),
+        ("TN120", "ignored", "Long tail"),
+    ]  # fmt: skip
+    findings += [
+        {"code": c, "title": t + h, "status": s, "severity": "none", "estimate": None, "unit": "", "affected": 0,
+         "cost": None, "message": "because this is how it stands" + h, "remedy": "", "command": None, "rows": [],
+         "details": {}, "figures": []}
+        for c, s, t in quiet
+    ]  # fmt: skip
+    rows = [
+        [i, "negative" + h, "positive" + h, round(float(p), 3), float("nan") if i == 5 else float(5 * p),
+         f"The parcel never arrived and nobody answers, ticket {i * 37 % 401}" + h]
+        for i, p in enumerate(np.sort(rng.uniform(0.5, 1, 60))[::-1])
+    ]  # fmt: skip
+    return {
+        "schema": "trueneg/audit/1", "title": "Audit of tickets.parquet" + h, "generated": "2026-01-05T10:00:00",
+        "version": "0.1.0",
+        "input": {
+            "path": "data/tickets.parquet" + h, "rows": 10000, "columns": ["id" + h, "text", "label"], "kind": "table",
+            "classes": [{"name": "negative" + h, "count": 9000}, {"name": "positive" + h, "count": 800},
+                        {"name": "other" + h, "count": 200}],
+            "saw": ["label: column 'label'" + h, "text: column 'text', mean length 84" + h, "no groups, no trusted rows" + h],
+        },
+        "options": {"seed": 0, "depth": "default" + h}, "findings": findings, "figures": figs,
+        "suspects": {"columns": ["row", "label" + h, "proposed", "probability", "cost", "text"], "rows": rows, "total": 306},
+        "next": "trueneg review tickets.trueneg --n 200" + h,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def report() -> dict:
+    """Return a report that uses every part."""
+    return build()
+
+
+@pytest.fixture
+def hostile() -> dict:
+    """Return the same report with markup in every text of the data."""
+    return build(HOSTILE)

@@ -1,0 +1,48 @@
+"""The import budget: what must not be loaded, and how fast a refusal comes."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numpy", "scipy", "sklearn", "pyarrow", "pandas", "torch", "narwhals")
+
+
+def _python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_import_loads_nothing_third_party():
+    """``import trueneg`` must stay free, since every command and every worker pays for it."""
+    code = (
+        "import sys; before = set(sys.modules); import trueneg; import os.path, sysconfig\n"
+        "std = sys.stdlib_module_names\n"
+        "new = {m.split('.')[0] for m in set(sys.modules) - before}\n"
+        "print(sorted(m for m in new if m not in std and m != 'trueneg' and not m.startswith('_')))"
+    )
+    done = _python(code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["audit", "--help"], ["audit", "x.csv", "--labl", "y"], ["audit", "x.csv", "--fail-on", "no"]]
+)
+def test_help_and_refusals_load_no_heavy_library(arguments):
+    """Help and the refusal of bad arguments must come before scikit-learn is loaded (two seconds)."""
+    code = (
+        "import sys\nfrom trueneg.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = _python(code)
+    assert done.stderr.strip().splitlines()[-1] == "[]", done.stderr
+
+
+def test_bad_argument_exits_with_2_or_1_and_no_traceback():
+    """An unknown option must be one message, never a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "trueneg", "audit", "x.csv", "--labl", "y"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
