@@ -7,6 +7,7 @@ not counted), and the peak resident memory of the runs above what was resident j
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -81,10 +82,8 @@ def _status(field: str) -> float:
 def _worker(name: str) -> None:
     work, x = _SIDES[name], _data()
     work(x[:WARM].copy())
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    except OSError:
-        pass
     before, times, rows = _status("VmRSS"), [], None
     for _ in range(REPEATS):
         start = time.process_time()

@@ -26,7 +26,8 @@ def test_import_loads_nothing_third_party():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["audit", "--help"], ["audit", "x.csv", "--labl", "y"], ["audit", "x.csv", "--fail-on", "no"]]
+    "arguments",
+    [["--help"], ["audit", "--help"], ["audit", "x.csv", "--labl", "y"], ["audit", "x.csv", "--fail-on", "no"]],
 )
 def test_help_and_refusals_load_no_heavy_library(arguments):
     """Help and the refusal of bad arguments must come before scikit-learn is loaded (two seconds)."""

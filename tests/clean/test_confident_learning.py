@@ -13,6 +13,7 @@ from trueneg.core.errors import InputError
 
 
 def noisy(seed, n=300, n_classes=4, noise=0.2, strength=2.0):
+    """Draw labels with errors and the probabilities of an honest model."""
     rng = np.random.default_rng(seed)
     true = rng.integers(0, n_classes, n)
     y = np.where(rng.random(n) < noise, rng.integers(0, n_classes, n), true)

@@ -166,7 +166,10 @@ def test_suspects_are_in_rank_order():
     table = model.suspects_
     assert (np.asarray(table.row) == model.suspect_rows_).all()
     assert (np.diff(np.asarray(table.probability)) <= 0).all()
+    assert (np.asarray(table.candidate) == y[model.suspect_rows_]).all()
+    assert (np.asarray(table.proposed_candidate) != y[model.suspect_rows_]).all()
     assert (model.score_ > 0).sum() <= len(model.suspect_rows_)
+    assert "more" in model.reason(int(model.suspect_rows_[0]))
 
 
 def test_neighbours_are_found_in_x():

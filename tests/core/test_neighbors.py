@@ -53,6 +53,7 @@ def expected(scores, k, banned=None):
 
 
 def check(got, want):
+    """Same rows, and scores equal to the last bits of float32."""
     np.testing.assert_array_equal(got[1], want[1])
     np.testing.assert_allclose(got[0], want[0], rtol=2e-7, atol=1e-10)
     assert got[0].dtype == np.float32
@@ -61,6 +62,7 @@ def check(got, want):
 
 @st.composite
 def problem(draw):
+    """Two arrays, with ties and duplicates in half of the cases."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n, m, d = draw(st.integers(1, 25)), draw(st.integers(1, 40)), draw(st.integers(1, 19))
     dtype = draw(st.sampled_from([np.float32, np.float64, np.int64]))

@@ -170,7 +170,7 @@ def test_probabilities():
 
 
 def test_bad_parts():
-    """Duplicated or missing ids, odd trusted values, costs below zero and infinite embeddings are refused with their place."""
+    """Duplicated ids, odd trusted values, costs below zero and infinite embeddings are refused with their place."""
     cases = [
         ({"id": "k"}, {"k": ["a", "a"]}, "'a' occurs 2 times"),
         ({"id": "k"}, {"k": ["a", None]}, "missing in row 2"),

@@ -1,4 +1,7 @@
+# ruff: noqa: E501 - a sample report reads best as a table
 from __future__ import annotations
+
+import copy
 
 import numpy as np
 import pytest
@@ -71,7 +74,7 @@ def build(hostile: str = "", *, many: int = 1) -> dict:
             "remedy": "", "command": None, "rows": [], "details": {}, "figures": ["classes" + h],
         },
     ]  # fmt: skip
-    findings = findings * many
+    findings = [copy.deepcopy(finding) for _ in range(many) for finding in findings]
     quiet = [
         ("TN102", "passed", "Groups do not leak"), ("TN103", "passed", "No empty class"),
         ("TN501", "not applicable", "Unjudged documents"), ("TN401", "skipped", "Unknown class"),

@@ -33,16 +33,16 @@ class Page(HTMLParser):
         self._in = None
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs):  # noqa: D102
         self.tags.append((tag, dict(attrs)))
         self._in = tag if tag in self.raw else None
         if self._in:
             self.raw[tag].append("")
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag):  # noqa: D102
         self._in = None if tag == self._in else self._in
 
-    def handle_data(self, data):
+    def handle_data(self, data):  # noqa: D102
         if self._in:
             self.raw[self._in][-1] += data
         else:
@@ -321,9 +321,8 @@ def test_figures_stay_small(n):
 @settings(max_examples=60, deadline=None)
 def test_histogram_counts_everything(values):
     """The bins hold every finite value once; what is left out is said."""
-    values = [v for v in values if not (np.isfinite(v) and abs(v) > 1e100)]
     figure = figures.histogram(values, title="t", id="h", bins=7)
-    finite = sum(bool(np.isfinite(v)) for v in values)
+    finite = sum(abs(v) < 1e300 for v in values)
     assert sum(row[2] for row in figure["table"]["rows"]) == finite
     assert (f"{len(values) - finite} values" in figure["caption"]) == (finite < len(values))
 

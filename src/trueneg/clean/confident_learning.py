@@ -85,7 +85,7 @@ def encode_labels(y: Any, n_classes: int, *, classes: Any = None) -> tuple[np.nd
 def _missing(labels: np.ndarray, *, keep_minus_one: bool) -> np.ndarray:
     """Mark the rows that carry no label; -1 is a label only where the caller listed it."""
     if labels.dtype.kind == "O":
-        nothing = np.equal(labels, None).astype(bool) | np.not_equal(labels, labels).astype(bool)
+        nothing = np.equal(labels, np.array(None, dtype=object)).astype(bool) | np.not_equal(labels, labels).astype(bool)
         return nothing if keep_minus_one else nothing | np.equal(labels, -1).astype(bool)
     if labels.dtype.kind == "f":
         return np.isnan(labels) if keep_minus_one else np.isnan(labels) | (labels == -1)
@@ -191,25 +191,33 @@ def _numba_kernels() -> SimpleNamespace | None:
         import numba
     except ImportError:
         return None
-    loops = {"means": _means_loop, "joint": _joint_loop, "by_class": _by_class_loop, "prune": _prune_loop}
+
+    def compiled(cache: bool) -> SimpleNamespace:
+        jit = numba.njit(cache=cache, nogil=True)
+        # Sums may be reordered, and so run in parallel lanes; NaN must still spoil them.
+        sums = numba.njit(cache=cache, nogil=True, fastmath={"reassoc"})
+        return SimpleNamespace(
+            means=sums(_means_loop), joint=jit(_joint_loop), by_class=jit(_by_class_loop), prune=jit(_prune_loop)
+        )
+
     try:
-        return SimpleNamespace(**{name: numba.njit(cache=True, nogil=True)(loop) for name, loop in loops.items()})
+        return compiled(True)
     except RuntimeError:
         # Nowhere to keep the compiled code (a read-only home): compile once a process instead.
-        return SimpleNamespace(**{name: numba.njit(nogil=True)(loop) for name, loop in loops.items()})
+        return compiled(False)
 
 
 def _means_loop(proba, codes, quality, sums, slack):  # noqa: ANN001, ANN202 - compiled
     """Fill self-confidence and its class sums; return the first bad row or -1."""
     for i in range(proba.shape[0]):
         total = 0.0
-        lowest = 0.0
+        negative = 0
         for j in range(proba.shape[1]):
             value = proba[i, j]
             total += value
-            lowest = min(lowest, value)
+            negative += value < 0.0
         # Written so that NaN fails it too.
-        if not (abs(total - 1.0) <= slack and lowest >= 0.0):
+        if not (abs(total - 1.0) <= slack and negative == 0):
             return i
         if codes[i] >= 0:
             quality[i] = proba[i, codes[i]]

@@ -58,7 +58,7 @@ class _Evidence:
             self._check(block, rows)
         np.maximum(block, _FLOOR, out=block)
         np.log(block, out=block)
-        return block, None if self.neighbors is None else self._lift(rows)
+        return block, None if self.neighbors is None else self._lift(self.neighbors[rows], rows)
 
     def _check(self, block: np.ndarray, rows: slice | np.ndarray) -> None:
         """Refuse rows that are not probabilities, and neighbour ids that are no rows."""
@@ -76,9 +76,8 @@ class _Evidence:
             if ids.size and (ids.min() < -1 or ids.max() >= self.n):
                 raise InputError(f"neighbors holds ids outside -1..{self.n - 1}; -1 means missing")
 
-    def _lift(self, rows: slice | np.ndarray) -> np.ndarray:
+    def _lift(self, ids: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
         """Return log of neighbour counts over expected counts, (m, K) float32."""
-        ids = self.neighbors[rows]
         own = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
         votes = self.codes[ids]
         bad = (votes < 0) | (ids < 0)
@@ -510,10 +509,30 @@ class SuspectRanker(BaseEstimator):
         rows = self.suspect_rows_
         return Suspects(
             row=rows,
-            candidate=np.full(len(rows), -1, dtype=np.int64),
-            verdict=self._codes[rows].astype(np.int64),
-            proposed_verdict=self._proposed[rows].astype(np.int64),
-            proposed_candidate=np.full(len(rows), -1, dtype=np.int64),
+            candidate=self._codes[rows].astype(np.int64),
+            proposed_candidate=self._proposed[rows].astype(np.int64),
             probability=self.probability_[rows],
-            cost=np.full(len(rows), np.nan),
+            candidate_ids=self.classes_,
+            n_rows=len(self._codes),
+            reason_of=lambda ranks: [self.reason(int(row)) for row in rows[ranks]],
+        )
+
+    def reason(self, row: int) -> str:
+        """Say in one sentence how doubtful the label of a row is.
+
+        Parameters
+        ----------
+        row : int
+            Row number.
+        """
+        if not 0 <= row < len(self._codes):
+            raise InputError(f"row {row} does not exist; rows are 0 to {len(self._codes) - 1}")
+        proposed = self.classes_[self._proposed[row]]
+        if self._codes[row] < 0:
+            return f"row {row} has no label; the best supported is {proposed!s}"
+        what = "model and neighbours support" if self.b_ > 0 else "the model supports"
+        more = "more" if self.score_[row] > 0 else "less"
+        return (
+            f"row {row} is labelled {self.classes_[self._codes[row]]!s}; {what} {proposed!s} {more} "
+            f"(log margin {self.score_[row]:.2f}); the label is wrong with probability {self.probability_[row]:.2f}"
         )

@@ -16,7 +16,11 @@ app = App(
 )
 claims_app = App(name="claims", help="Hold every system to its paper's result, and to a sabotage that must fail.")
 data_app = App(name="data", help="The real data sets that the claims run on.")
-app.command("trueneg.cli.audit:audit", name="audit", help="Audit a labelled table: which labels are wrong, which figure to trust, what to do.")
+app.command(
+    "trueneg.cli.audit:audit",
+    name="audit",
+    help="Audit a labelled table: which labels are wrong, which figure to trust, what to do.",
+)
 app.command("trueneg.cli.demo:demo", name="demo", help="Run the main job on real data with planted label errors.")
 app.command("trueneg.cli.explain:explain", name="explain", help="Say what a finding code means and what to do.")
 app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")

@@ -22,7 +22,13 @@ __all__ = ["KINDS", "UNJUDGED", "Cells"]
 
 UNJUDGED = -1
 KINDS = ("table", "multilabel", "retrieval", "attempts", "versions", "boxes", "bags")
-_FAMILIES = ((bool, "boolean"), (np.bool_, "boolean"), (str, "text"), (int, "integer"), (np.integer, "integer"))
+_FAMILIES: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),
+    (np.bool_, "boolean"),
+    (str, "text"),
+    (int, "integer"),
+    (np.integer, "integer"),
+)
 _FAMILIES += ((float, "float"), (np.floating, "float"))
 
 
@@ -40,7 +46,8 @@ def _object_column(items: list[Any], name: str) -> tuple[NDArray[Any], NDArray[n
         if kind.__name__ in {"NoneType", "NAType", "NaTType"}:
             null |= np.fromiter(map(operator.is_, map(type, items), repeat(kind)), dtype=bool, count=n)
     out = np.empty(n, dtype=object)
-    out[:] = items if not null.any() else np.where(null, None, _boxed(items))
+    out[:] = items
+    out[null] = None
     if any(issubclass(kind, (float, np.floating)) for kind in set(map(type, out.tolist()))):
         items = out.tolist()
         null |= np.fromiter(map(operator.ne, items, items), dtype=bool, count=n)
@@ -69,7 +76,9 @@ def _column(values: Any, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return a one-dimensional array and its null mask, whatever container the values came in."""
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
-        values = values.data if not mask.any() else np.where(mask, None, values.data.astype(object))
+        values = values.data if not mask.any() else values.data.astype(object)
+        if mask.any():
+            values[mask] = None  # a copy: astype made it
     if hasattr(values, "isna") and not isinstance(getattr(values, "dtype", None), np.dtype):
         values = values.astype(object).to_numpy() if values.isna().any() else np.asarray(values)
     nulls = getattr(values, "null_count", 0)
@@ -430,7 +439,14 @@ class Cells:
         _same_length(len(codes), row_ids=rows, weight=weight, group=group)
         verdict = np.where(codes < 0, UNJUDGED, 1).astype(np.int8)
         side = {"encoding": {"unlabeled": unlabeled}}
-        more = {"weight": weight, "group": group, "absent": 0, "kind": "table", "row_ids": rows, "candidate_ids": ids}
+        more: dict[str, Any] = {
+            "weight": weight,
+            "group": group,
+            "absent": 0,
+            "kind": "table",
+            "row_ids": rows,
+            "candidate_ids": ids,
+        }
         return cls(np.arange(len(codes)), codes, verdict, side=side, **more)
 
     def to_labels(self) -> NDArray[Any]:
@@ -460,7 +476,12 @@ class Cells:
         unlabeled : scalar, default None
             The matrix value that means unjudged: -1, or 0 where only the positives were ever marked.
         """
-        more = {"absent": absent, "unlabeled": unlabeled, "row_ids": row_ids, "candidate_ids": candidate_ids}
+        more: dict[str, Any] = {
+            "absent": absent,
+            "unlabeled": unlabeled,
+            "row_ids": row_ids,
+            "candidate_ids": candidate_ids,
+        }
         if hasattr(labels, "tocoo"):
             coo = labels.tocoo()
             return cls._from_matrix(coo.data, coo.row, coo.col, coo.shape, "sparse", **more)
@@ -494,7 +515,7 @@ class Cells:
         candidates = np.arange(shape[1]) if candidate_ids is None else candidate_ids
         _same_length(shape[0], row_ids=rows)
         _same_length(shape[1], candidate_ids=candidates)
-        more = {"absent": absent, "kind": "multilabel", "row_ids": rows, "candidate_ids": candidates}
+        more: dict[str, Any] = {"absent": absent, "kind": "multilabel", "row_ids": rows, "candidate_ids": candidates}
         side = {"encoding": {"verdict": how, "form": form}}
         return cls(row[news].astype(np.int64), candidate[news].astype(np.int64), verdict[news], side=side, **more)
 
@@ -519,7 +540,7 @@ class Cells:
         rows = np.arange(len(sets)) if row_ids is None else row_ids
         _same_length(len(sets), row_ids=rows)
         verdict = np.where(candidate < 0, UNJUDGED, 1)
-        more = {"absent": absent, "kind": "multilabel", "row_ids": rows, "candidate_ids": ids}
+        more: dict[str, Any] = {"absent": absent, "kind": "multilabel", "row_ids": rows, "candidate_ids": ids}
         return cls(row, candidate, verdict, side={"encoding": {"form": "sets"}}, **more)
 
     def to_multilabel(self, form: Literal["matrix", "sparse", "sets"] | None = None) -> Any:
@@ -604,7 +625,12 @@ class Cells:
             raise InputError(msg) from error
         verdict = np.where(null, UNJUDGED, grade >= positive_from)
         side = {"grade": column, "encoding": {"positive_from": positive_from, "unlabeled": unlabeled}}
-        more = {"absent": absent, "kind": "retrieval", "row_ids": row_ids, "candidate_ids": candidate_ids}
+        more: dict[str, Any] = {
+            "absent": absent,
+            "kind": "retrieval",
+            "row_ids": row_ids,
+            "candidate_ids": candidate_ids,
+        }
         return cls(row, candidate, verdict, side=side, **more)
 
     def to_qrels(self, form: Literal["columns", "mapping"] = "columns") -> dict[Any, Any]:
@@ -651,7 +677,12 @@ class Cells:
         candidate, candidate_ids = _codes(document, "document", universe=documents)
         scores = _floats(score, "score", finite=True)
         _same_length(len(row), document=candidate, score=scores)
-        more = {"absent": absent, "kind": "retrieval", "row_ids": row_ids, "candidate_ids": candidate_ids}
+        more: dict[str, Any] = {
+            "absent": absent,
+            "kind": "retrieval",
+            "row_ids": row_ids,
+            "candidate_ids": candidate_ids,
+        }
         return cls(row, candidate, np.full(len(row), UNJUDGED, dtype=np.int8), scores, **more)
 
     def to_run(self, form: Literal["columns", "mapping"] = "columns") -> dict[Any, Any]:
@@ -696,7 +727,12 @@ class Cells:
         verdict, how = _verdicts(correct, "correct", unlabeled)
         candidate, candidate_ids = _codes(_occurrence(row) if attempt is None else attempt, "attempt")
         _same_length(len(row), correct=verdict, attempt=candidate, score=score)
-        more = {"absent": UNJUDGED, "kind": "attempts", "row_ids": row_ids, "candidate_ids": candidate_ids}
+        more: dict[str, Any] = {
+            "absent": UNJUDGED,
+            "kind": "attempts",
+            "row_ids": row_ids,
+            "candidate_ids": candidate_ids,
+        }
         tables = {**(side or {}), "encoding": {"verdict": how}}
         return cls(row, candidate, verdict, score, side=tables, **more)
 
@@ -738,7 +774,7 @@ class Cells:
             verdict, how_instance = _verdicts(instance_label, "instance_label", unlabeled)
             _same_length(len(row), instance_label=verdict)
         side = {"row_verdict": of_bag, "encoding": {"bag": how, "verdict": how_instance}}
-        more = {"absent": UNJUDGED, "kind": "bags", "row_ids": row_ids, "candidate_ids": candidate_ids}
+        more: dict[str, Any] = {"absent": UNJUDGED, "kind": "bags", "row_ids": row_ids, "candidate_ids": candidate_ids}
         return cls(row, candidate, verdict, side=side, **more)
 
     def to_bags(self) -> dict[str, NDArray[Any]]:
@@ -796,7 +832,7 @@ class Cells:
             msg = f"{int(wrong.sum())} boxes end before they start (first at {first}): give corners x1, y1, x2, y2"
             raise InputError(msg)
         side = {"box": boxes, "category": codes, "encoding": {"categories": names, "unlabeled": unlabeled}}
-        more = {"absent": 0, "kind": "boxes", "row_ids": row_ids, "candidate_ids": candidate_ids}
+        more: dict[str, Any] = {"absent": 0, "kind": "boxes", "row_ids": row_ids, "candidate_ids": candidate_ids}
         return cls(row, candidate, np.where(codes < 0, UNJUDGED, 1), score, side=side, **more)
 
     def to_boxes(self) -> dict[str, NDArray[Any]]:
@@ -831,7 +867,7 @@ class Cells:
         truth, blank = _column([None] * n if y is None else y, "y")
         _same_length(n, y=truth, row_ids=row_ids, **{str(k): v[0] for k, v in zip(predictions, columns, strict=True)})
         parts = [*columns, (truth, _mark_unlabeled(truth, blank, unlabeled))]
-        values = _stacked([np.where(null, None, _boxed(part.tolist())) for part, null in parts])
+        values = _stacked([_blanked(part, null) for part, null in parts])
         codes, classes = _codes(values, "predictions and y", nullable=True)
         codes = codes.reshape(len(parts), n)
         predicted, label = codes[:-1].T.reshape(-1), codes[-1]
@@ -839,9 +875,13 @@ class Cells:
         verdict = np.where((predicted < 0) | (label[row] < 0), UNJUDGED, predicted == label[row])
         dtypes = [part.dtype for part, _ in parts]
         how = {"classes": classes, "dtypes": dtypes, "unlabeled": unlabeled, "y": y is not None}
-        more = {"absent": UNJUDGED, "kind": "versions", "row_ids": np.arange(n) if row_ids is None else row_ids}
+        more: dict[str, Any] = {
+            "absent": UNJUDGED,
+            "kind": "versions",
+            "row_ids": np.arange(n) if row_ids is None else row_ids,
+        }
         side = {"predicted": predicted, "row_label": label, "encoding": how}
-        return cls(row, candidate, verdict, candidate_ids=list(predictions), side=side, **more)
+        return cls(row, candidate, verdict, candidate_ids=_boxed(list(predictions)), side=side, **more)
 
     def to_versions(self) -> tuple[dict[Any, NDArray[Any]], NDArray[Any] | None]:
         """Return the predictions by version and the labels (None where none were given)."""
@@ -877,6 +917,13 @@ def _from_nested(nested: Mapping[Any, Mapping[Any, Any]], rows: Any) -> tuple[li
     document = list(chain.from_iterable(nested.values()))
     values = list(chain.from_iterable(inner.values() for inner in nested.values()))
     return query, document, values, list(nested) if rows is None else rows
+
+
+def _blanked(values: NDArray[Any], null: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Return the values as objects, None where null."""
+    out = _boxed(values.tolist())
+    out[null] = None
+    return out
 
 
 def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

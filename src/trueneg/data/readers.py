@@ -355,13 +355,14 @@ def _source(path: Path, compression: str | None, encoding: str) -> Any:
 def _read_csv(path: Path, compression: str | None, encoding: str, delimiter: str, head: bytes) -> pa.Table:
     """Read CSV or TSV.
 
-    Arrow splits a file without newlines inside quotes faster, so it is told of them only when the head holds a quote,
-    and again when the first try fails.
+    Arrow splits a file without newlines inside quotes faster, so it is told of them only when a row in the head
+    holds a quote, and again when the first try fails.
     """
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
-    tries = [True] if b'"' in head else [False, True]
+    # A quoted header alone says nothing of newlines in the values; UTF-16 has the byte of a quote as well.
+    tries = [True] if b'"' in head.partition(b"\n")[2] else [False, True]
     for quoted_newlines in tries:
         try:
             with _source(path, compression, encoding) as stream:

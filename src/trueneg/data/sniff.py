@@ -171,23 +171,41 @@ def roles(
     found = Roles(label=label, label_sep=label_sep, positive=positive, negative=negative, unlabeled=unlabeled)
     found.notes.extend(table.notes)
     _settle_label(table, found, kind, where)
-    names = table.arrow.column_names
-    for part, value in (("id", id), ("group", group), ("trusted", trusted), ("split", split)):
-        if value is not None:
-            setattr(found, part, known_column(value, names, where))
+    single = {"id": id, "group": group, "trusted": trusted, "split": split}
+    several = {"text": text, "image": image, "embedding": embedding, "proba": proba}
+    _settle_parts(table, found, single, several, where)
     found.cost_fn = _cost(table, cost_fn, "cost_fn", where)
     found.cost_fp = _cost(table, cost_fp, "cost_fp", where)
-    for part, value in (("text", text), ("image", image), ("embedding", embedding), ("proba", proba)):
-        if value is not None:
-            setattr(found, part, _expand(value, names, where))
-    _sniff_rest(table, found, None if features is None else _expand(features, names, where))
+    _sniff_rest(table, found, None if features is None else _expand(features, table.arrow.column_names, where))
+    _check_parts(table, found, where)
+    return found
+
+
+def _settle_parts(
+    table: Table,
+    found: Roles,
+    single: dict[str, str | None],
+    several: dict[str, str | Sequence[str] | None],
+    where: str,
+) -> None:
+    """Take the parts that the caller names."""
+    names = table.arrow.column_names
+    for part, name in single.items():
+        if name is not None:
+            setattr(found, part, known_column(name, names, where))
+    for part, columns in several.items():
+        if columns is not None:
+            setattr(found, part, _expand(columns, names, where))
+
+
+def _check_parts(table: Table, found: Roles, where: str) -> None:
+    """Raise for parts whose values cannot be right."""
     _check_ids(table, found, where)
     _check_trusted(table, found, where)
     if found.proba:
         _proba_matrix(table, found)
     if found.embedding:
         found.embedding_matrix(table)
-    return found
 
 
 def label_candidates(table: Table) -> list[str]:
@@ -652,7 +670,7 @@ def _sniff_wide(table: Table, found: Roles, rest: list[str]) -> list[str]:
     import pyarrow as pa
 
     if not found.proba and found.kind == "table":
-        by_class = {}
+        by_class: dict[str, dict[str, str]] = {}
         for name in rest:
             hit = _PROBA.match(name)
             if hit and hit[2] in found.classes and pa.types.is_floating(table.arrow.column(name).type):
@@ -936,7 +954,6 @@ def _row_bytes(batch: pa.RecordBatch) -> list[bytes]:
 def _cell_bytes(column: Any) -> Any:
     """Return a column as large_binary, one entry a row, null kept."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = column.type
     if pa.types.is_dictionary(kind):

@@ -30,9 +30,7 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[Audit, Path, str]:
 
     digits = load_digits()
     truth = digits.target == 9
-    hidden = np.random.default_rng(seed).choice(
-        np.flatnonzero(truth), round(HIDDEN_SHARE * truth.sum()), replace=False
-    )
+    hidden = np.random.default_rng(seed).choice(np.flatnonzero(truth), round(HIDDEN_SHARE * truth.sum()), replace=False)
     given = truth.copy()
     given[hidden] = False
     columns = {f"pixel_{j // 8}_{j % 8}": digits.data[:, j] for j in range(64)}

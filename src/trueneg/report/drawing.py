@@ -15,10 +15,10 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _KEEP = {"svg", "g", "path", "rect", "line", "text", "tspan", "circle", "defs", "clipPath", "linearGradient", "stop"}
 _ATTRIBUTES = {
     "aria-hidden", "aria-label", "aria-roledescription", "class", "clip-path", "cx", "cy", "d", "dominant-baseline",
-    "fill", "fill-opacity", "font-family", "font-size", "font-style", "font-weight", "height", "id", "offset", "opacity",
-    "r", "role", "rx", "ry", "stop-color", "stroke", "stroke-dasharray", "stroke-dashoffset", "stroke-linecap",
-    "stroke-linejoin", "stroke-miterlimit", "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox",
-    "width", "x", "x1", "x2", "y", "y1", "y2",
+    "fill", "fill-opacity", "font-family", "font-size", "font-style", "font-weight", "height", "id", "offset",
+    "opacity", "r", "role", "rx", "ry", "stop-color", "stroke", "stroke-dasharray", "stroke-dashoffset",
+    "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "stroke-opacity", "stroke-width", "text-anchor",
+    "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
 }  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 # A lone surrogate spelt out inside an expression would end the process that draws it.
@@ -52,7 +52,7 @@ def svg(spec: Mapping[str, Any], *, label: str, prefix: str) -> str:
     except ValueError as error:
         raise InputError(f"the figure {label!r} is not a Vega-Lite specification that can be drawn: {error}") from error
     root = ET.fromstring(text)
-    _clean(root, prefix)
+    _clean(root, prefix, {})
     # A figure scales with its box; the drawn width is its natural size.
     if "viewBox" not in root.attrib:
         root.set("viewBox", f"0 0 {root.get('width', '420')} {root.get('height', '240')}")
@@ -63,24 +63,29 @@ def svg(spec: Mapping[str, Any], *, label: str, prefix: str) -> str:
     return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
-def _clean(node: ET.Element, prefix: str) -> None:
+def _clean(node: ET.Element, prefix: str, ids: dict[str, str]) -> None:
+    # The drawing library counts its ids on from one figure to the next: numbered anew, one report gives one page.
     node.tag = node.tag.removeprefix(_SVG)
     for key in list(node.attrib):
         if key not in _ATTRIBUTES:
             del node.attrib[key]
         elif key == "id":
-            node.set(key, f"{prefix}-{node.attrib[key]}")
+            node.set(key, _rename(node.attrib[key], prefix, ids))
         elif "url(" in node.attrib[key] and not key.startswith("aria-"):
             name = re.fullmatch(r"url\(['\"]?#([\w-]+)['\"]?\)", node.attrib[key])
             if name:
-                node.set(key, f"url(#{prefix}-{name.group(1)})")
+                node.set(key, f"url(#{_rename(name.group(1), prefix, ids)})")
             else:
                 del node.attrib[key]
     for child in list(node):
         if not isinstance(child.tag, str) or child.tag.removeprefix(_SVG) not in _KEEP:
             node.remove(child)
         else:
-            _clean(child, prefix)
+            _clean(child, prefix, ids)
+
+
+def _rename(name: str, prefix: str, ids: dict[str, str]) -> str:
+    return ids.setdefault(name, f"{prefix}-{len(ids) + 1}")
 
 
 def _refuse_urls(value: Any) -> None:

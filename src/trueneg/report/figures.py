@@ -18,8 +18,8 @@ __all__ = ["MAX_MARKS", "bar", "forest", "histogram", "line"]
 
 MAX_MARKS = 2000
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-# A phone shows about 340 px: drawn at 420, the text stays readable there and is enlarged on a wide screen.
-_WIDTH = 420
+# A phone shows about 340 px: drawn at 400, the text stays readable there and is enlarged on a wide screen.
+_WIDTH = 400
 _FONT = "system-ui, sans-serif"
 _DASHES: tuple[list[int], ...] = ([1, 0], [6, 4], [2, 3], [10, 3, 2, 3], [4, 2], [1, 2])
 
@@ -179,9 +179,16 @@ def histogram(
     import numpy as np
 
     array = np.asarray(values, dtype=np.float64).ravel()
-    finite = array[np.isfinite(array)]
+    finite = array[np.abs(array) < 1e300]  # not NaN, not infinite, and the range still fits a float
     bins = max(1, min(int(bins), 200))
-    counts, edges = np.histogram(finite, bins=bins) if finite.size else (np.zeros(0, int), np.zeros(1))
+    counts, edges = np.zeros(0, dtype=np.int64), np.zeros(1)
+    if finite.size:
+        first, last = float(finite.min()), float(finite.max())
+        size = max(abs(first), abs(last))
+        if last - first <= 1e-9 * size or last == first:
+            # All the same value, up to rounding: bins around it, wide enough to differ in float64.
+            first, last = first - max(0.5, 0.01 * size), last + max(0.5, 0.01 * size)
+        counts, edges = np.histogram(finite, bins=bins, range=(first, last))
     rows = [[float(edges[i]), float(edges[i + 1]), int(counts[i])] for i in range(len(counts))]
     data = [{"from": a, "to": b, "count": c, "say": f"{_say(a)} to {_say(b)}: {_say(c)}"} for a, b, c in rows]
     layers: list[dict[str, Any]] = [
@@ -271,7 +278,7 @@ def _figure(
     id_: str, title: str, caption: str, spec: dict[str, Any], columns: list[str], rows: list[list[Any]]
 ) -> dict[str, Any]:
     table = {"columns": [_text(c) for c in columns], "rows": rows[:MAX_MARKS]}
-    return {"id": _text(id_), "title": _text(title), "caption": _text(caption), "spec": spec, "table": table}
+    return {"id": str(id_), "title": _text(title), "caption": _text(caption), "spec": spec, "table": table}
 
 
 def _spec(data: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
@@ -291,8 +298,8 @@ def _spec(data: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
             "view": {"stroke": None},
             "axis": {
                 **ink,
-                "labelFontSize": 12,
-                "titleFontSize": 12,
+                "labelFontSize": 13,
+                "titleFontSize": 13,
                 "titleFontWeight": "normal",
                 "labelOpacity": 0.8,
                 "titleOpacity": 0.8,
@@ -304,7 +311,7 @@ def _spec(data: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
                 "ticks": False,
                 "labelPadding": 6,
             },
-            "legend": {**ink, "labelFontSize": 12, "symbolStrokeColor": "currentColor", "orient": "top"},
+            "legend": {**ink, "labelFontSize": 13, "symbolStrokeColor": "currentColor", "orient": "top"},
         },
     }
 
@@ -324,10 +331,12 @@ def _named_rows(names: list[str]) -> dict[str, Any]:
         "type": "ordinal",
         "title": None,
         "sort": None,
+        # The room is reckoned from the letters: the reader's font may be wider than the one known while drawing.
         "axis": {
+            "minExtent": 8 * max((len(_short(n)) for n in names), default=0),
             "labelExpr": f"{json.dumps([_short(n) for n in names], ensure_ascii=False)}[datum.value]",
             "grid": False,
-            "labelLimit": 150,
+            "labelLimit": 170,
         },
     }
 
@@ -361,7 +370,7 @@ def _line_layers(
 
 def _rule_layer(at: float, words: str) -> dict[str, Any]:
     x = {"field": "at", "type": "quantitative"}
-    text = {"type": "text", "align": "center", "fontSize": 12, "fill": "currentColor", "aria": False}
+    text = {"type": "text", "align": "center", "fontSize": 13, "fill": "currentColor", "aria": False}
     return {
         "data": {"values": [{"at": at, "words": _text(words)}]},
         "layer": [
@@ -378,8 +387,8 @@ def _rule_layer(at: float, words: str) -> dict[str, Any]:
     }
 
 
-def _same_length(**columns: Sequence[Any]) -> None:
-    sizes = {name: len(column) for name, column in columns.items()}
+def _same_length(**columns: Sequence[Any] | None) -> None:
+    sizes = {name: len(column) for name, column in columns.items() if column is not None}
     if len(set(sizes.values())) > 1:
         raise InputError(f"a figure's columns must be of one length, not {sizes}.")
 
@@ -400,7 +409,7 @@ def _text(value: object) -> str:
     return visible(value)
 
 
-def _short(name: str, limit: int = 28) -> str:
+def _short(name: str, limit: int = 20) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 

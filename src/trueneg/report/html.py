@@ -51,7 +51,9 @@ def render(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=words.number, estimate=words.estimate, method=words.method, plain=_plain)
+    environment.filters.update(
+        number=words.number, estimate=words.estimate, method=words.method, plain=_plain, cell=_cell
+    )
     shown = [f for f in map(_complete, data["findings"]) if f["status"] in _OPEN]
     quiet = [f for f in map(_complete, data["findings"]) if f["status"] not in _OPEN]
     figures = _draw(data["figures"])
@@ -129,9 +131,10 @@ def _place(shown: list[dict[str, Any]], figures: Mapping[str, Any]) -> dict[tupl
 
 
 def _suspects(table: Mapping[str, Any]) -> dict[str, Any]:
+    cells_of = [[row[j] for row in table["rows"]] for j in range(len(table["columns"]))]
     columns = [
-        {"name": name, "numeric": _numeric([row[j] for row in table["rows"]])}
-        for j, name in enumerate(table["columns"])
+        {"name": name, "numeric": _numeric(cells), "decimals": _decimals(cells) if _numeric(cells) else 0}
+        for name, cells in zip(table["columns"], cells_of, strict=True)
     ]
     return {"columns": columns, "rows": table["rows"], "total": table["total"]}
 
@@ -139,6 +142,19 @@ def _suspects(table: Mapping[str, Any]) -> dict[str, Any]:
 def _numeric(cells: list[Any]) -> bool:
     known = [c for c in cells if c is not None]
     return bool(known) and all(isinstance(c, int | float) and not isinstance(c, bool) for c in known)
+
+
+def _decimals(cells: list[Any]) -> int:
+    """Decimals that a column of numbers is written with, so that its points stand under each other."""
+    known = [abs(c) for c in cells if c is not None]
+    if all(float(c).is_integer() for c in known):
+        return 0
+    return 3 if max(known) < 10 else 2
+
+
+def _cell(value: Any, column: Mapping[str, Any]) -> str:
+    # Without thousands separators: a row number is a name to search for.
+    return _plain(value) if value is None or not column["numeric"] else f"{value:.{column['decimals']}f}"
 
 
 def _plain(value: Any) -> str:

@@ -21,13 +21,13 @@ _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "none": "dim"}
 
 
 def terminal(report: Mapping[str, Any], console: Console) -> None:
-    """Show a report.
+    r"""Show a report.
 
     Parameters
     ----------
     report
         The report dict. Texts from the data are shown as they are written: markup is not obeyed, and control
-        characters, which a terminal would obey, are spelt out (``\\x1b``).
+        characters, which a terminal would obey, are spelt out (``\x1b``).
     console
         A rich console; its width, colours and file are respected.
     """

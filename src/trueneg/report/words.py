@@ -17,7 +17,7 @@ _HIDDEN = re.compile(
 
 
 def visible(text: object) -> str:
-    r"""Write control characters, direction marks and lone surrogates as ``\x1b`` or ``\u202e``, so that they do nothing.
+    r"""Spell out control characters, direction marks and lone surrogates (``\x1b``, ``\u202e``): they then do nothing.
 
     Parameters
     ----------

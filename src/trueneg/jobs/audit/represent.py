@@ -97,8 +97,8 @@ def _columns(arrow: pa.Table, numeric: list[str], categorical: list[str]) -> tup
         codes = _codes([None if v is None else str(v) for v in arrow[name].to_pylist()])
         raw.append(codes.astype(np.float32))
         counts = np.bincount(codes)
-        for value in np.argsort(-counts, kind="stable")[:MAX_ONE_HOT]:
-            dense.append((codes == value).astype(np.float32))
+        common = np.argsort(-counts, kind="stable")[:MAX_ONE_HOT]
+        dense.extend((codes == value).astype(np.float32) for value in common)
     return np.column_stack(raw), np.column_stack(dense)
 
 

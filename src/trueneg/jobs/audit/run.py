@@ -13,6 +13,7 @@ import trueneg
 from trueneg.core.errors import InputError
 from trueneg.data.readers import read_frame, read_table
 from trueneg.data.sniff import roles as sniff_roles
+from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
@@ -154,9 +155,7 @@ def _context(table: Any, path: str, *, quick: bool, seed: int, say: Any, columns
     groups = None
     if roles.group:
         groups = np.asarray(arrow[roles.group].dictionary_encode().combine_chunks().indices.fill_null(-1))
-    trusted = None
-    if roles.trusted:
-        trusted = np.asarray(arrow[roles.trusted].cast("bool").fill_null(False))
+    trusted = trusted_mask(table, roles.trusted) if roles.trusted else None
     quick_given = quick and not roles.proba
     data = None
     if roles.numeric or roles.categorical or roles.text or roles.embedding or not roles.proba:
