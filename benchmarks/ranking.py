@@ -45,7 +45,7 @@ def call(side, y, proba, near, shares):
     from cleanlab.rank import get_label_quality_ensemble_scores
 
     weights = "log_loss_search" if side == "theirs" else "accuracy"
-    return get_label_quality_ensemble_scores(y, [proba, shares], weight_preds_by=weights, verbose=False)
+    return get_label_quality_ensemble_scores(y, [proba, shares], weight_ensemble_members_by=weights, verbose=False)
 
 
 def run():

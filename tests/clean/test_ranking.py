@@ -124,7 +124,7 @@ def test_piece_size_changes_nothing(monkeypatch):
 
 
 def test_sampled_probabilities_stay_near_the_full_fit(monkeypatch):
-    """Above the row limit the sampled fit gives the total of the full fit within one percent."""
+    """Above the row limit the sampled fit gives the total of the full fit within two percent."""
     y, proba, near, _ = world(9, n=12_000)
     full = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
     monkeypatch.setattr(module, "_FIT_ROWS", 4000)

@@ -2,16 +2,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from trueneg.report import figures
 
-HOSTILE = "<script>alert(1)</script>"
 
-
-def build(hostile: str = "", *, many: int = 1) -> dict:
+def sample(hostile: str = "", *, many: int = 1) -> dict:
     """One report that uses every part; `hostile` is put into every text that may come from the data."""
     h = f" {hostile}" if hostile else ""
     rng = np.random.default_rng(0)
@@ -109,10 +108,10 @@ def build(hostile: str = "", *, many: int = 1) -> dict:
 @pytest.fixture
 def report() -> dict:
     """Return a report that uses every part."""
-    return build()
+    return sample()
 
 
-@pytest.fixture
-def hostile() -> dict:
-    """Return the same report with markup in every text of the data."""
-    return build(HOSTILE)
+@pytest.fixture(scope="session")
+def build() -> Callable[..., dict]:
+    """Return the maker of sample reports: ``build(hostile_text, many=copies_of_the_findings)``."""
+    return sample

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 import jsonschema
 import numpy as np
 import pytest
-from conftest import HOSTILE, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -20,6 +19,8 @@ from trueneg.core.errors import InputError
 from trueneg.report import dump, dumps, figures, render, schema, terminal, validate, words
 from trueneg.report.drawing import svg
 from trueneg.report.files import clean
+
+HOSTILE = "<script>alert(1)</script>"
 
 
 class Page(HTMLParser):
@@ -50,13 +51,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page() -> Page:
+def page(build) -> Page:
     """Draw the sample report."""
     return Page(render(build(many=3)))
 
 
 @pytest.fixture(scope="module")
-def hostile_page() -> Page:
+def hostile_page(build) -> Page:
     """Draw the sample report with markup in every text of the data."""
     return Page(render(build(HOSTILE)))
 
@@ -73,7 +74,7 @@ def test_hostile_texts_stay_text(page, hostile_page):
 @pytest.mark.parametrize(
     "text", ['"><img src=x onerror=alert(1)>', "' autofocus onfocus=alert(1) x='", "{{ 7*7 }}", "]]>"]
 )
-def test_attributes_hold(text):
+def test_attributes_hold(text, build):
     """A quote in the data cannot leave an attribute, and template syntax in the data is not run."""
     drawn = Page(render(build(text)))
     assert "img" not in {tag for tag, _ in drawn.tags}
@@ -140,7 +141,7 @@ def test_marks_carry_words(report):
     assert not re.search(r'(fill|stroke)="(#|black|white|rgb)', "".join(by_id.values()))
 
 
-def test_first_ten_are_open_and_order_is_kept():
+def test_first_ten_are_open_and_order_is_kept(build):
     """Ten cards stand open, the rest sits behind one 'show all', and nothing is reordered."""
     report = build(many=4)
     for i, finding in enumerate(report["findings"]):
@@ -248,7 +249,7 @@ def _terminal(report: dict, **options) -> str:
     return stream.getvalue()
 
 
-def test_terminal_escapes(report):
+def test_terminal_escapes(report, build):
     """Escape sequences and rich markup in the data reach the terminal as harmless text."""
     evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\r[bold red]x[/bold red][link=http://a]y[/link]\u202e"
     out = _terminal(build(evil))
@@ -261,7 +262,7 @@ def test_terminal_escapes(report):
     assert "\x1b]" not in coloured
 
 
-def test_terminal_shows_ten_and_the_next_command():
+def test_terminal_shows_ten_and_the_next_command(build):
     """The terminal shows ten findings, counts the rest, and ends with the one next command on one line."""
     report = build(many=4)
     out = _terminal(report)

@@ -85,7 +85,9 @@ def encode_labels(y: Any, n_classes: int, *, classes: Any = None) -> tuple[np.nd
 def _missing(labels: np.ndarray, *, keep_minus_one: bool) -> np.ndarray:
     """Mark the rows that carry no label; -1 is a label only where the caller listed it."""
     if labels.dtype.kind == "O":
-        nothing = np.equal(labels, np.array(None, dtype=object)).astype(bool) | np.not_equal(labels, labels).astype(bool)
+        nothing = np.equal(labels, np.array(None, dtype=object)).astype(bool) | np.not_equal(labels, labels).astype(
+            bool
+        )
         return nothing if keep_minus_one else nothing | np.equal(labels, -1).astype(bool)
     if labels.dtype.kind == "f":
         return np.isnan(labels) if keep_minus_one else np.isnan(labels) | (labels == -1)
@@ -194,10 +196,12 @@ def _numba_kernels() -> SimpleNamespace | None:
 
     def compiled(cache: bool) -> SimpleNamespace:
         jit = numba.njit(cache=cache, nogil=True)
-        # Sums may be reordered, and so run in parallel lanes; NaN must still spoil them.
+        # Sums may be reordered, and so run in parallel lanes; NaN must still spoil them. After that pass
+        # there is no NaN left, which frees the maxima likewise.
         sums = numba.njit(cache=cache, nogil=True, fastmath={"reassoc"})
+        maxima = numba.njit(cache=cache, nogil=True, fastmath={"nnan", "nsz"})
         return SimpleNamespace(
-            means=sums(_means_loop), joint=jit(_joint_loop), by_class=jit(_by_class_loop), prune=jit(_prune_loop)
+            means=sums(_means_loop), joint=maxima(_joint_loop), by_class=jit(_by_class_loop), prune=jit(_prune_loop)
         )
 
     try:
@@ -227,19 +231,39 @@ def _means_loop(proba, codes, quality, sums, slack):  # noqa: ANN001, ANN202 - c
 
 def _joint_loop(proba, codes, limits, joint, guess, other):  # noqa: ANN001, ANN202 - compiled
     """Fill the joint counts, each row's confident class and its likeliest other class."""
+    n_classes = proba.shape[1]
     for i in range(proba.shape[0]):
         given = codes[i]
-        best, best_value, rival, rival_value = -1, -1.0, -1, -1.0
-        for j in range(proba.shape[1]):
-            value = proba[i, j]
-            if value > rival_value and j != given:
-                rival, rival_value = j, value
-            if value > best_value and value >= limits[j]:
-                best, best_value = j, value
-        guess[i] = best
+        cut = given if given >= 0 else n_classes
+        # Bare maxima and counts run in parallel lanes; places are looked up afterwards.
+        rival_value = -np.inf
+        confident = 0
+        for j in range(cut):
+            rival_value = max(rival_value, proba[i, j])
+            confident += proba[i, j] >= limits[j]
+        for j in range(cut + 1, n_classes):
+            rival_value = max(rival_value, proba[i, j])
+            confident += proba[i, j] >= limits[j]
+        rival = 0
+        while rival == given or proba[i, rival] != rival_value:
+            rival += 1
         other[i] = rival
-        if given >= 0 and best >= 0:
-            joint[given, best] += 1
+        top = rival
+        if given >= 0:
+            confident += proba[i, given] >= limits[given]
+            if proba[i, given] > rival_value or (proba[i, given] == rival_value and given < rival):
+                top = given
+        guess[i] = -1
+        if confident > 0:
+            best = top
+            if proba[i, top] < limits[top]:
+                best_value = -1.0
+                for j in range(n_classes):
+                    if proba[i, j] > best_value and proba[i, j] >= limits[j]:
+                        best, best_value = j, proba[i, j]
+            guess[i] = best
+            if given >= 0:
+                joint[given, best] += 1
 
 
 def _by_class_loop(codes, starts, rows):  # noqa: ANN001, ANN202 - compiled

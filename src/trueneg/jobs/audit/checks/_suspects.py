@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,6 +53,21 @@ def directed(context: Context, code: str, title: str, suspect: int | None, words
         remedy="look at the first rows of suspects.csv, then drop, relabel or down-weight those that are wrong",
         rows=order[: min(pool, max(100, 2 * named))].tolist(),
         details=details,
+        figures=[_falling(probability[order[: max(50, 3 * named)]], code, words)],
+    )
+
+
+def _falling(probability: np.ndarray, code: str, words: str) -> dict[str, Any]:
+    from trueneg.report.figures import line
+
+    return line(
+        list(range(1, len(probability) + 1)),
+        probability.astype(float).tolist(),
+        title=f"How fast the suspicion falls: {words}",
+        id=f"{code.lower()}-falling",
+        caption="Model-based probability that the given label is wrong, most suspicious row first.",
+        x_label="rank of the row",
+        y_label="probability",
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from trueneg.core.intervals import wilson
 from trueneg.jobs.audit.findings import Finding
+from trueneg.report.figures import bar
 
 if TYPE_CHECKING:
     from trueneg.jobs.audit.context import Context
@@ -34,6 +35,17 @@ def run(context: Context) -> Finding:
     name = context.names[smallest]
     message = f"the smallest of {len(counts)} classes, {name!r}, has {counts[smallest]:,} of {n:,} rows"
     details = {"counts": dict(zip(context.names, counts.tolist(), strict=True))}
+    figures = [
+        bar(
+            context.names,
+            counts.tolist(),
+            title="Rows of each class",
+            id="classes",
+            caption="As labelled; unjudged rows are not counted.",
+            label="class",
+            value="rows",
+        )
+    ]
     if small:
         return Finding(
             CODE,
@@ -59,4 +71,5 @@ def run(context: Context) -> Finding:
         unit="share of rows",
         remedy="do not judge models by accuracy here; read TN302 for the threshold" if rare else "",
         details=details,
+        figures=figures,
     )

@@ -5,7 +5,7 @@ Remedy: calibrate on held-out rows before a threshold or a cost is read off the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -55,6 +55,22 @@ def run(context: Context) -> Finding:
         unit="expected calibration error",
         remedy="calibrate on held-out rows before reading a threshold off them" if bad else "",
         details={"bins (mean probability, share right, rows)": rows},
+        figures=[_reliability(rows)] if len(rows) > 1 else [],
+    )
+
+
+def _reliability(rows: list[list[float]]) -> dict[str, Any]:
+    from trueneg.report.figures import line
+
+    said = [row[0] for row in rows]
+    return line(
+        said,
+        {"share right": [row[1] for row in rows], "as it should be": said},
+        title="What a probability is worth",
+        id="reliability",
+        caption="Rows grouped by the largest probability; judged against the labels as they are.",
+        x_label="probability said",
+        y_label="share right",
     )
 
 

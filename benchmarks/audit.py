@@ -1,0 +1,96 @@
+"""Time and memory of ``trueneg audit`` on a table of 1,000,000 x 30 with 1 % positives, as a user runs it.
+
+Run: ``python benchmarks/audit.py [ROWS]``. There is no peer: the bars are seconds of wall time and MiB of
+peak resident memory of the whole command, reading the CSV and writing the report included.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROWS, COLUMNS, RATE, HIDDEN = 1_000_000, 30, 0.01, 0.2
+CHUNK = 100_000
+# One child measures one command: RUSAGE_CHILDREN keeps the largest child a process ever had.
+CHILD = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+wall = time.perf_counter() - start
+use = resource.getrusage(resource.RUSAGE_CHILDREN)
+unit = 1 if sys.platform == "darwin" else 1024
+print(json.dumps({"code": done.returncode, "wall": wall, "cpu": use.ru_utime + use.ru_stime,
+                  "mib": use.ru_maxrss * unit / 2**20, "error": done.stderr[-2000:]}))
+"""
+
+
+def make(path: Path, rows: int, seed: int = 0) -> None:
+    """Write the table: five columns carry the class, and a fifth of the positives stand as negative."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    rng = np.random.default_rng(seed)
+    names = [f"x{j}" for j in range(COLUMNS)]
+    schema = pa.schema([(name, pa.float32()) for name in names] + [("label", pa.string())])
+    with pc.CSVWriter(path, schema) as writer:
+        for start in range(0, rows, CHUNK):
+            n = min(CHUNK, rows - start)
+            positive = rng.random(n) < RATE
+            values = rng.standard_normal((n, COLUMNS), dtype=np.float32)
+            values[:, :5] += 1.5 * positive[:, None]
+            seen = positive & (rng.random(n) >= HIDDEN)
+            label = pa.array(np.where(seen, "yes", "no"))
+            columns = [pa.array(np.round(values[:, j], 4)) for j in range(COLUMNS)]
+            writer.write_table(pa.table([*columns, label], schema=schema))
+
+
+def measure(path: Path, *, quick: bool) -> dict:
+    """Run the command once in a fresh process and return its wall seconds, CPU seconds and peak MiB."""
+    command = [sys.executable, "-m", "trueneg", "audit", str(path), "--label", "label", "--positive", "yes"]
+    command += ["--out", str(path.with_suffix(".quick" if quick else ".full"))]
+    command += ["--quick"] if quick else []
+    out = subprocess.run([sys.executable, "-c", CHILD, *command], capture_output=True, text=True, check=True)
+    result = json.loads(out.stdout)
+    if result["code"] != 0:
+        msg = f"trueneg audit ended with code {result['code']}: {result['error']}"
+        raise RuntimeError(msg)
+    return result
+
+
+def run(*, fast: bool = False, rows: int | None = None) -> list[dict]:
+    """Return one dict a command: the full audit and ``--quick``; ``fast`` takes a hundredth of the rows."""
+    n = rows or (ROWS // 100 if fast else ROWS)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        make(path, n)
+        for name, quick, bar in (("full", False, "<= 600 s wall, <= 6 GiB"), ("quick", True, "<= 30 s wall")):
+            start = time.perf_counter()
+            one = measure(path, quick=quick)
+            print(f"{name}: {one['wall']:.1f} s, {one['mib']:.0f} MiB", file=sys.stderr, flush=True)
+            results.append(
+                {
+                    "name": f"audit {n:,} x {COLUMNS}, {name}",
+                    "peer": "none",
+                    "peer_version": "",
+                    "ours_cpu_s": round(one["cpu"], 2),
+                    "theirs_cpu_s": None,
+                    "ratio": None,
+                    "ours_mib": round(one["mib"], 1),
+                    "theirs_mib": None,
+                    "bar": bar,
+                    "ours_wall_s": round(min(one["wall"], time.perf_counter() - start), 2),
+                    "threads": os.environ.get("OMP_NUM_THREADS", f"all {os.cpu_count()}"),
+                }
+            )
+    return results
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(rows=int(sys.argv[1]) if len(sys.argv) > 1 else None), indent=1))
