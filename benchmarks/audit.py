@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROWS, COLUMNS, RATE, HIDDEN = 1_000_000, 30, 0.01, 0.2
@@ -43,7 +42,9 @@ def make(path: Path, rows: int, seed: int = 0) -> None:
             n = min(CHUNK, rows - start)
             positive = rng.random(n) < RATE
             values = rng.standard_normal((n, COLUMNS), dtype=np.float32)
-            values[:, :5] += 1.5 * positive[:, None]
+            # A shift that a line finds and a spread that only trees find: the audit then takes the dearer model.
+            values[:, :2] += 1.5 * positive[:, None]
+            values[:, 2:5] *= np.where(positive, 3.0, 1.0).astype(np.float32)[:, None]
             seen = positive & (rng.random(n) >= HIDDEN)
             label = pa.array(np.where(seen, "yes", "no"))
             columns = [pa.array(np.round(values[:, j], 4)) for j in range(COLUMNS)]
@@ -71,7 +72,6 @@ def run(*, fast: bool = False, rows: int | None = None) -> list[dict]:
         path = Path(folder) / "table.csv"
         make(path, n)
         for name, quick, bar in (("full", False, "<= 600 s wall, <= 6 GiB"), ("quick", True, "<= 30 s wall")):
-            start = time.perf_counter()
             one = measure(path, quick=quick)
             print(f"{name}: {one['wall']:.1f} s, {one['mib']:.0f} MiB", file=sys.stderr, flush=True)
             results.append(
@@ -85,7 +85,7 @@ def run(*, fast: bool = False, rows: int | None = None) -> list[dict]:
                     "ours_mib": round(one["mib"], 1),
                     "theirs_mib": None,
                     "bar": bar,
-                    "ours_wall_s": round(min(one["wall"], time.perf_counter() - start), 2),
+                    "ours_wall_s": round(one["wall"], 2),
                     "threads": os.environ.get("OMP_NUM_THREADS", f"all {os.cpu_count()}"),
                 }
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from trueneg.jobs.audit.checks import load
 
@@ -26,7 +27,7 @@ def _markdown(docstring: str) -> str:
     return re.sub(r"``([^`]+)``", r"`\1`", docstring.strip())
 
 
-def _page(check: object) -> str:
+def _page(check: ModuleType) -> str:
     """One check's page: its title, its docstring, how to run it alone."""
     code, title = check.CODE, check.TITLE
     alone = f"```\ntrueneg audit data.csv --label LABEL --select {code}\n```"

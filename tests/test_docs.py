@@ -34,7 +34,7 @@ def test_python_on_a_page_runs_as_printed(page, tmp_path, monkeypatch):
         indent = len(block.group(1))
         code = "\n".join(line[indent:] for line in block.group(2).splitlines())
         # The padding lets a traceback name the line of the page.
-        exec(compile("\n" * first + code, str(page), "exec"), names)  # noqa: S102
+        exec(compile("\n" * first + code, str(page), "exec"), names)
 
 
 def test_every_python_fence_is_collected():

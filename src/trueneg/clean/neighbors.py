@@ -26,9 +26,13 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import TruncatedSVD
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
 from trueneg.core.errors import InputError
 
@@ -74,7 +78,7 @@ def _folds(cv: Any, codes: np.ndarray, groups: np.ndarray | None, seed: int) -> 
     if cv < 2 or units < cv:
         msg = f"cv={cv} needs 2 or more folds and a {'row' if groups is None else 'group'} for each; there are {units}"
         raise InputError(msg)
-    rare = np.bincount(codes).min() < cv
+    rare = np.bincount(codes[codes >= 0]).min() < cv
     if groups is None:
         splitter = (KFold if rare else StratifiedKFold)(cv, shuffle=True, random_state=seed)
     elif rare:
@@ -82,6 +86,83 @@ def _folds(cv: Any, codes: np.ndarray, groups: np.ndarray | None, seed: int) -> 
     else:
         splitter = StratifiedGroupKFold(cv, shuffle=True, random_state=seed)
     return list(splitter.split(blank, codes, groups))
+
+
+def _without_label(y: np.ndarray, negative_label: Any) -> np.ndarray:
+    """Mark the rows that carry no label: None, NaN and, unless it names the negative class, -1."""
+    if y.dtype.kind == "f":
+        blank = np.isnan(y)
+    elif y.dtype.kind == "O":
+        blank = np.equal(y, None).astype(bool) | np.not_equal(y, y).astype(bool)
+    else:
+        blank = np.zeros(len(y), dtype=bool)
+    if y.dtype.kind in "ifO" and (isinstance(negative_label, str) or negative_label != -1):
+        blank |= np.equal(y, -1).astype(bool)
+    return blank
+
+
+def out_of_fold_probabilities(
+    estimator: BaseEstimator,
+    X: Any,  # noqa: N803 - scikit-learn's name
+    y: Any,
+    *,
+    groups: Any = None,
+    cv: Any = 5,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict every row by a small logistic regression that saw neither the row nor its group.
+
+    What :class:`ConfidentLearning` and :class:`SuspectRanker` use where ``pred_proba`` is not given.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose ``n_features_in_`` and ``feature_names_in_`` are set.
+    X : array-like of shape (n, d)
+        Dense numbers.
+    y : array-like of shape (n,)
+        Labels; -1, None and NaN mean "no label": such rows are predicted but not learned from.
+    groups : array-like of shape (n,), default=None
+        Rows of one group share a fold.
+    cv : int or splitter, default=5
+        Folds; fewer where there are fewer rows or groups than that.
+    seed : int, default=0
+        Shuffles the folds.
+
+    Returns
+    -------
+    pred_proba : ndarray of shape (n, K)
+        A class missing from a training part has probability 0 there.
+    classes : ndarray of shape (K,)
+        The label of each column, sorted.
+    """
+    if X is None:
+        msg = "neither X nor pred_proba is given: pass out-of-fold probabilities, or X to compute them from"
+        raise InputError(msg)
+    rows, labels = validate_data(estimator, X, y, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    if not np.isfinite(rows).all():
+        msg = "X holds NaN or infinity: impute or drop such rows, or pass pred_proba="
+        raise InputError(msg)
+    check_classification_targets(labels)
+    blank = _without_label(labels, None)
+    classes, known = np.unique(labels[~blank], return_inverse=True)
+    if len(classes) < 2:
+        msg = f"y holds {len(classes)} class: at least two are needed for a label to be wrong"
+        raise InputError(msg)
+    codes = np.full(len(labels), -1, dtype=np.int64)
+    codes[~blank] = known
+    if isinstance(cv, (int, np.integer)):
+        cv = min(cv, len(codes) if groups is None else len(np.unique(groups)))
+    out = np.zeros((len(codes), len(classes)))
+    for train, test in _folds(cv, codes, None if groups is None else np.asarray(groups), seed):
+        train = train[codes[train] >= 0]
+        if len(np.unique(codes[train])) < 2:
+            msg = "a training fold holds one class only: give more rows, or pass pred_proba="
+            raise InputError(msg)
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+        model.fit(rows[train], codes[train])
+        out[np.ix_(test, model.classes_)] = model.predict_proba(rows[test])
+    return out, classes
 
 
 def _tally(item: np.ndarray, label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -215,7 +296,8 @@ class NeighborNegativeCleaner(BaseEstimator):
         X : array or sparse matrix, shape (n, p)
             What the estimator reads. May be None with ``embeddings`` and (``pred_proba`` or extrinsic).
         y : array, shape (n,)
-            Labels as given.
+            Labels as given. None, NaN and, unless it is the ``negative_label``, -1 mean "no label":
+            such rows are neither learned from nor suspected, and their ``label_quality_`` is NaN.
         embeddings : array, shape (n, d), optional
             Where neighbours are looked up. Default: ``X`` if dense, else its truncated SVD (100-d).
         groups : array, shape (n,), optional
@@ -236,13 +318,18 @@ class NeighborNegativeCleaner(BaseEstimator):
             if length != n:
                 msg = f"{name} has {length} rows, y has {n}: they must describe the same rows"
                 raise InputError(msg)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        if X is not None:
+            self._check_features(X)
+        blank = _without_label(y, self.negative_label)
+        self.classes_, known = np.unique(y[~blank], return_inverse=True)
+        codes = np.full(n, -1, dtype=np.int64)
+        codes[~blank] = known
         self.negative_code_ = self._negative_code()
         if len(self.classes_) < 2:
             msg = "y holds the negative class only: there is no positive to learn from"
             raise InputError(msg)
         self.trusted_ = _mask(trusted, n)
-        if self.strategy == "extrinsic" and not self.trusted_.any():
+        if self.strategy == "extrinsic" and not (self.trusted_ & ~blank).any():
             msg = "strategy='extrinsic' needs trusted=: a mask of re-checked rows; without one use strategy='intrinsic'"
             raise InputError(msg)
         rng = check_random_state(self.random_state)
@@ -254,7 +341,22 @@ class NeighborNegativeCleaner(BaseEstimator):
         else:
             evidence = self._extrinsic(codes, points)
         self._record(evidence, codes)
+        self.label_quality_[blank] = np.nan
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that y is needed and sparse X is taken."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        return tags
+
+    def _check_features(self, X: Any) -> None:  # noqa: N803
+        """Note the columns of X, where it has any; the estimator itself checks what it reads."""
+        validate_data(self, X, skip_check_array=True)
+        if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+            msg = "Complex data not supported: X holds complex numbers"
+            raise InputError(msg)
 
     def fit_resample(self, X: Any, y: Any, **fit_params: Any) -> tuple[Any, np.ndarray]:  # noqa: N803
         """Fit, then apply ``action``: returns the rows to train on and their labels.
@@ -326,6 +428,11 @@ class NeighborNegativeCleaner(BaseEstimator):
             size = min(100, min(points.shape) - 1)
             points = TruncatedSVD(max(size, 1), n_iter=3, random_state=seed).fit_transform(points)
         points = np.asarray(points)
+        if points.dtype.kind == "O" and points.ndim == 2:
+            try:
+                points = points.astype(np.float32)
+            except ValueError:
+                pass  # Texts: the message below says what to do.
         if points.ndim != 2 or points.dtype.kind not in "fiub":
             msg = f"coordinates have shape {points.shape} and type {points.dtype}: pass embeddings= as numbers (n, d)"
             raise InputError(msg)
@@ -351,6 +458,7 @@ class NeighborNegativeCleaner(BaseEstimator):
             model = clone(base)
             if "random_state" in model.get_params() and model.get_params()["random_state"] is None:
                 model.set_params(random_state=seed)
+            train = train[codes[train] >= 0]
             out[test] = model.fit(take(train), codes[train]).predict(take(test))
         return out
 
@@ -369,13 +477,16 @@ class NeighborNegativeCleaner(BaseEstimator):
             predicted = self._out_of_fold(X, codes, groups, seed)
         else:
             proba = np.asarray(pred_proba)
+            if proba.dtype.kind != "f" or not np.isfinite(proba).all():
+                msg = f"pred_proba must hold finite floats; it is {proba.dtype} or has NaN: predict those rows again"
+                raise InputError(msg)
             if proba.ndim != 2 or proba.shape[1] != len(self.classes_):
                 k = len(self.classes_)
                 msg = f"pred_proba has shape {proba.shape}: one column for each of the {k} classes, sorted"
                 raise InputError(msg)
             predicted = proba.argmax(axis=1).astype(np.int64)
         self.pred_codes_ = predicted
-        queries = np.flatnonzero((codes != negative) & (predicted == negative))
+        queries = np.flatnonzero((codes >= 0) & (codes != negative) & (predicted == negative))
         pool = np.flatnonzero((codes == negative) & ~self.trusted_)
         self.report_: dict[str, Any] = {
             "strategy": "intrinsic",
@@ -395,8 +506,9 @@ class NeighborNegativeCleaner(BaseEstimator):
     def _extrinsic(self, codes: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
         """Rows whose trusted neighbours contradict their label."""
         negative = self.negative_code_
-        pool = np.flatnonzero(self.trusted_)
-        examined = ~self.trusted_ if self.positive_side else ~self.trusted_ & (codes == negative)
+        # A row without a label can neither contradict nor be contradicted.
+        pool = np.flatnonzero(self.trusted_ & (codes >= 0))
+        examined = ~self.trusted_ & ((codes >= 0) if self.positive_side else (codes == negative))
         rows = np.flatnonzero(examined)
         self.report_ = {
             "strategy": "extrinsic",

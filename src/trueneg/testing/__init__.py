@@ -1,1 +1,31 @@
-"""Conformance checks for the shared shapes."""
+"""Conformance checks for the shared shapes, public so that plug-ins can run them too.
+
+``check_cleaner(estimator)`` and ``check_head(estimator)`` run every check and raise
+``AssertionError`` at the first that fails; ``cleaner_checks()`` and ``head_checks()`` yield the
+checks one by one, e.g. for ``pytest.mark.parametrize``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "check_cleaner": "cleaner",
+    "check_head": "head",
+    "cleaner_checks": "cleaner",
+    "head_checks": "head",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Load the checks when they are first asked for, so that importing the package is free."""
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -99,10 +99,13 @@ class Context:
             from trueneg.clean.ranking import SuspectRanker
 
             self.progress("ranking the suspects")
-            y = np.where(self.codes >= 0, self.codes, -1)
             which: Any = "all" if suspect is None else [suspect]
             self._rankers[suspect] = SuspectRanker(suspect_classes=which).fit(
-                None, y, pred_proba=self.probability, neighbors=self.neighbors
+                None,
+                self.codes,
+                pred_proba=self.probability,
+                neighbors=self.neighbors,
+                classes=np.arange(len(self.classes)),
             )
         return self._rankers[suspect]
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from trueneg.jobs.audit.context import Context
 
 NAMED = 0.5
-CANNOT_TELL = 3.0
 
 
 def directed(context: Context, code: str, title: str, suspect: int | None, words: str) -> Finding:
@@ -41,12 +40,18 @@ def directed(context: Context, code: str, title: str, suspect: int | None, words
     if about < 1 and not named:
         return Finding(code, title, "passed", f"no {words} stands out among {pool:,} rows", details=details)
     cost = _cost(context, code, probability)
+    number = f"about {_round(about)} of {pool:,} rows are probably {words} (an order of magnitude, model-based; "
+    number += "only reviewed rows would give it an interval)"
+    if ranker.total_ is None:
+        # The two readings of the probabilities differ more than threefold: the model has no skill here.
+        number = (
+            f"how many of {pool:,} rows are {words} cannot be told before some are reviewed (the model has no skill)"
+        )
     return Finding(
         code,
         title,
         "finding",
-        f"about {_round(about)} of {pool:,} rows are probably {words} (an order of magnitude, model-based; "
-        f"a review of 60 rows would give it an interval); {named:,} have a probability of at least one half",
+        f"{number}; {named:,} have a probability of at least one half",
         severity="high" if about > 0.01 * pool else "medium",
         affected=max(named, round(about)),
         cost=cost,

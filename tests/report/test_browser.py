@@ -1,0 +1,353 @@
+"""The report of a real audit, opened in a real browser: what a reader with a mouse, a keyboard or paper gets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from trueneg.report import render
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = ["audit", "full"]
+SCHEMES = ["light", "dark"]
+
+# The lowest contrast of every text that is drawn, by WCAG 2.2; large text may have 3 instead of 4.5.
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const alpha = (c) => c.length > 3 ? c[3] : 1;
+  const over = (top, under) => [0, 1, 2].map((i) => alpha(top) * top[i] + (1 - alpha(top)) * under[i]);
+  const light = (c) => {
+    const [r, g, b] = c.map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (node) => {
+    const layers = [];
+    for (let e = node; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const text = Array.from(node.childNodes).filter((n) => n.nodeType === 3).map((n) => n.data).join("").trim();
+    if (!text || ["SCRIPT", "STYLE"].includes(node.tagName) || !node.checkVisibility()) continue;
+    const style = getComputedStyle(node), drawn = node instanceof SVGElement;
+    const ink = parse(drawn ? style.fill : style.color);
+    if (drawn) ink[3] = alpha(ink) * Number(style.fillOpacity) * Number(style.opacity);
+    const below = ground(node), front = over(ink, below);
+    const [a, b] = [light(front), light(below)].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < (large ? 3 : 4.5)) found.push(`${ratio.toFixed(2)} ${node.tagName} ${text.slice(0, 40)}`);
+  }
+  return found;
+}"""
+
+
+def absent(reason: str) -> None:
+    """Skip, but never on the machine that is there to run these tests."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI=true asks for the browser tests")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start the system's Chromium; no browser is ever downloaded."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("playwright is not installed")
+    program = shutil.which("chromium", path="/usr/bin") or shutil.which("chromium")
+    if program is None:
+        absent("chromium is not installed")
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory, build: Callable[..., dict], browser: Browser) -> dict[str, Path]:
+    """Write the report of a real audit, and one that uses every part of the page."""
+    from trueneg.jobs.demo import run_demo
+
+    folder = tmp_path_factory.mktemp("browser")
+    _, saved, _ = run_demo(folder)
+    full = folder / "full.html"
+    full.write_text(render(build("", many=4)), encoding="utf-8")
+    return {"audit": saved / "report.html", "full": full}
+
+
+@pytest.fixture
+def visit(browser: Browser, reports: dict[str, Path]) -> Iterator[Callable[..., Page]]:
+    """Open a report: ``visit(name, width=..., color_scheme=..., bypass_csp=...)``; errors and requests are kept."""
+    contexts = []
+
+    def go(name: str = "audit", *, width: int = 1280, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(5000)
+        page.errors, page.asked = [], []  # type: ignore[attr-defined]
+        page.on("console", lambda m: page.errors.append(m.text) if m.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(reports[name].as_uri())
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def unfold(page: Page) -> None:
+    """Open everything that is folded."""
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+
+
+def cells(page: Page, column: int) -> list[str]:
+    """Read one column of the suspects as it stands."""
+    return page.evaluate(
+        "j => Array.from(document.querySelectorAll('#suspect-table tbody tr'), (row) => row.cells[j].textContent)",
+        column,
+    )
+
+
+def numeric(page: Page) -> int:
+    """Find a numeric column whose order changes when it is sorted."""
+    count = page.locator("#suspect-table thead th").count()
+    for j in range(count):
+        head = page.locator("#suspect-table thead th").nth(j)
+        if "num" not in (head.get_attribute("class") or ""):
+            continue
+        values = [float(v) for v in cells(page, j)]
+        if values != sorted(values) and values != sorted(values, reverse=True):
+            return j
+    pytest.fail("no numeric column is out of order, so sorting cannot be seen")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_silent_and_alone(visit: Callable[..., Page], name: str) -> None:
+    """No error in the console and no request but the file itself, also after everything was used."""
+    page = visit(name)
+    unfold(page)
+    page.locator("#suspect-table thead button").first.click()
+    page.fill("#filter", "1")
+    page.locator(".copy").first.click()
+    page.mouse.wheel(0, 4000)
+    page.wait_for_timeout(200)
+    assert page.errors == []
+    assert page.asked == [page.url.split("#")[0]]
+
+
+def test_the_policy_of_the_page_is_enforced(visit: Callable[..., Page]) -> None:
+    """A foreign script or picture put into the page is refused by the page's own policy, before anything is asked."""
+    page = visit()
+    page.evaluate(
+        """() => {
+          document.body.append(Object.assign(document.createElement("script"), { textContent: "window.foreign = 1" }));
+          document.body.append(Object.assign(new Image(), { src: "https://example.invalid/x.png" }));
+        }"""
+    )
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.foreign") is None
+    assert len(page.errors) == 2
+    assert page.asked == [page.url]
+
+
+def test_a_click_sorts_a_column(visit: Callable[..., Page]) -> None:
+    """Three presses of a header give ascending, descending and the report's own order, and aria-sort says so."""
+    page = visit()
+    j = numeric(page)
+    head = page.locator("#suspect-table thead th").nth(j)
+    before = [float(v) for v in cells(page, j)]
+    assert head.get_attribute("aria-sort") == "none"
+    for state, expected in (
+        ("ascending", sorted(before)),
+        ("descending", sorted(before, reverse=True)),
+        ("none", before),
+    ):
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == state
+        assert [float(v) for v in cells(page, j)] == expected
+
+
+def test_the_keyboard_alone_sorts_a_column(visit: Callable[..., Page]) -> None:
+    """Tab reaches a header from the filter, the focus can be seen, and Enter and Space sort."""
+    page = visit()
+    j = numeric(page)
+    head = page.locator("#suspect-table thead th").nth(j)
+    before = [float(v) for v in cells(page, j)]
+    page.focus("#filter")
+    for _ in range(j + 4):
+        page.keyboard.press("Tab")
+        if head.locator("button").evaluate("(b) => b === document.activeElement"):
+            break
+    else:
+        pytest.fail("Tab does not reach the header")
+    assert head.locator("button").evaluate("(b) => parseFloat(getComputedStyle(b).outlineWidth)") >= 2
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [float(v) for v in cells(page, j)] == sorted(before)
+    page.keyboard.press("Space")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert [float(v) for v in cells(page, j)] == sorted(before, reverse=True)
+    assert (
+        page.locator("#suspect-table thead th[aria-sort='none']").count()
+        == head.locator("..").locator("th").count() - 1
+    )
+
+
+def test_the_filter_hides_rows_and_tells_how_many(visit: Callable[..., Page]) -> None:
+    """Only rows that hold the word stay, the number shown is theirs, and emptying the field brings all back."""
+    page = visit()
+    rows = page.locator("#suspect-table tbody tr")
+    texts = [text.lower() for text in rows.all_text_contents()]
+    word = cells(page, 0)[len(texts) // 2]
+    expected = [word in text for text in texts]
+    assert 0 < sum(expected) < len(texts)
+    page.locator("#filter").press_sequentially(word)
+    assert (
+        page.evaluate("Array.from(document.querySelectorAll('#suspect-table tbody tr'), (r) => r.checkVisibility())")
+        == expected
+    )
+    assert page.locator("#count").inner_text() == f"{sum(expected)} of {len(texts)} rows"
+    assert page.locator("#count").get_attribute("role") == "status"
+    page.fill("#filter", "no row holds this")
+    assert page.locator("#count").inner_text() == f"0 of {len(texts)} rows"
+    page.fill("#filter", "")
+    assert page.locator("#suspect-table tbody tr:visible").count() == len(texts)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_mark_shows_its_values(visit: Callable[..., Page], name: str, width: int) -> None:
+    """In every figure with marks, pointing at one shows its own text inside the window, and Escape hides it."""
+    page = visit(name, width=width)
+    unfold(page)
+    tried = 0
+    for drawing in page.locator(".drawing").all():
+        marks = drawing.locator(".role-mark [aria-label]")
+        if marks.count() == 0:
+            continue
+        tried += 1
+        drawing.evaluate("(d) => d.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        page.wait_for_timeout(60)
+        spot = drawing.evaluate(
+            """(d) => {
+              for (const mark of d.querySelectorAll(".role-mark [aria-label]")) {
+                const box = mark.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+                if (document.elementFromPoint(x, y) === mark) return { x, y, label: mark.getAttribute("aria-label") };
+              }
+              return null;
+            }"""
+        )
+        assert spot is not None, "no mark of the figure can be pointed at"
+        page.mouse.move(spot["x"], spot["y"])
+        tip = page.locator("#tip")
+        assert tip.is_visible()
+        assert tip.inner_text().strip() == spot["label"].strip()
+        box = tip.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        page.keyboard.press("Escape")
+        assert not tip.is_visible()
+    assert tried > 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_the_page_never_scrolls_sideways(visit: Callable[..., Page], name: str, width: int) -> None:
+    """At the width of a telephone (and of a page enlarged fourfold) nothing reaches beyond the window, folded or open."""
+    page = visit(name, width=width)
+    for _ in range(2):
+        wide, room = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
+        assert wide <= room
+        unfold(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_text_can_be_read(visit: Callable[..., Page], name: str, scheme: str) -> None:
+    """The ground follows the colour scheme, and every text, in figures too, has the contrast that WCAG asks for."""
+    page = visit(name)
+    page.emulate_media(color_scheme=scheme)
+    unfold(page)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert max(ground[:3]) < 64 if scheme == "dark" else min(ground[:3]) > 192
+    assert page.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_paper_holds_every_finding(visit: Callable[..., Page], name: str, scripts: bool) -> None:
+    """In print nothing folded is lost, with and without scripts; the controls are gone; the paper is white."""
+    page = visit(name, java_script_enabled=scripts, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    hidden = """() => Array.from(document.querySelectorAll(
+        ".card, .card .message, .card .remedy, .pairs > div, .drawing svg, .checks li, #suspect-table tbody tr, .scroll td"
+      )).filter((e) => !e.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true })
+        || e.getBoundingClientRect().height === 0).map((e) => e.tagName + " " + e.textContent.slice(0, 40))"""
+    assert page.locator(".card").count() > 0
+    assert page.evaluate(hidden) == []
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate(CONTRAST) == []
+    assert page.locator("nav:visible, .copy:visible, .filter:visible, #tip:visible").count() == 0
+    clipped = """() => Array.from(document.querySelectorAll(".scroll"))
+      .filter((e) => getComputedStyle(e).overflowY !== "visible").length"""
+    assert page.evaluate(clipped) == 0
+
+
+def test_paper_says_that_rows_were_filtered(visit: Callable[..., Page]) -> None:
+    """Printing a filtered table keeps the words of the filter and the count, or a reader would take it for the whole."""
+    page = visit()
+    page.fill("#filter", cells(page, 0)[0])
+    page.emulate_media(media="print")
+    assert page.locator("#count").is_visible()
+    assert "rows" in page.locator("#count").inner_text()
+
+
+def test_a_printed_page_folds_back(visit: Callable[..., Page]) -> None:
+    """Real printing gives a PDF, and afterwards the page is folded as the reader left it."""
+    page = visit("full")
+    before = page.locator("details[open]").count()
+    printed = page.pdf()
+    assert printed.startswith(b"%PDF")
+    assert page.locator("details[open]").count() == before
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_serious(visit: Callable[..., Page], name: str, scheme: str, width: int) -> None:
+    """The accessibility engine axe-core reports no serious or critical violation, folded parts opened."""
+    try:
+        import axe_playwright_python
+    except ImportError:
+        absent("axe-playwright-python is not installed")
+    source = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    page = visit(name, width=width, color_scheme=scheme, bypass_csp=True)
+    unfold(page)
+    page.evaluate(source + "; 0")
+    result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert len(result["passes"]) > 20
+    serious = [
+        (v["id"], v["impact"], [n["html"][:160] for n in v["nodes"][:3]])
+        for v in result["violations"]
+        if v["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
