@@ -29,6 +29,7 @@ def audit(
     ignore: str | None = None,
     fail_on: Literal["high", "medium", "low"] | None = None,
     seed: int = 0,
+    no_cache: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
 ) -> int:
     """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
@@ -76,6 +77,8 @@ def audit(
         Exit with 1 where a finding of this severity or worse stands.
     seed
         Seed of the folds and models.
+    no_cache
+        Compute everything anew, and keep nothing for the next run.
     out
         The folder to write to; by default NAME.trueneg beside the input.
     """
@@ -89,6 +92,7 @@ def audit(
     from trueneg.report.terminal import terminal
 
     log = Console(stderr=True)
+    folder = out or path.with_name(path.name.split(".")[0] + ".trueneg")
     with log.status("starting") if log.is_terminal else _quiet() as status:
         from trueneg.jobs.audit.run import audit as run_audit
 
@@ -96,6 +100,7 @@ def audit(
             path,
             quick=quick,
             seed=seed,
+            cache=None if no_cache else folder / ".stages",
             select=_split(select),
             ignore=_split(ignore),
             progress=status.update,
@@ -113,7 +118,7 @@ def audit(
             cost_fn=_number(cost_fn),
             cost_fp=_number(cost_fp),
         )
-        folder = result.save(out or path.with_name(path.name.split(".")[0] + ".trueneg"))
+        result.save(folder)
     terminal(result.report, Console())
     Console().print(f"Report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
     if result.crashed:

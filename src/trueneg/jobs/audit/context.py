@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from trueneg.data.sniff import Roles
     from trueneg.jobs.audit.represent import Representation
+    from trueneg.jobs.audit.stages import Stages
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Context:
     groups: np.ndarray | None
     trusted: np.ndarray | None
     progress: Callable[[str], None]
+    stages: Stages
     notes: list[str] = field(default_factory=list)
 
     MAX_NEIGHBOR_QUERIES = 20_000
@@ -71,8 +73,6 @@ class Context:
     @cached_property
     def neighbors(self) -> np.ndarray | None:
         """Ids (n, 10) of the nearest labelled rows, own row and own group excluded; None where too many."""
-        from trueneg.core.neighbors import top_k
-
         n = len(self.codes)
         if self.data is None or self.quick:
             return None
@@ -82,15 +82,22 @@ class Context:
                 f"{self.MAX_NEIGHBOR_QUERIES:,} queries an audit makes"
             )
             return None
+        return self.stages.get("neighbors", lambda: {"ids": self._nearest()})["ids"]
+
+    def _nearest(self) -> np.ndarray:
+        from trueneg.core.neighbors import top_k
+
+        data = self.data
+        if data is None:
+            return np.empty((len(self.codes), 0), np.int64)
         self.progress("nearest labelled rows")
+        n = len(self.codes)
         labelled = np.flatnonzero(self.codes >= 0)
-        pool = self.data.embedding[labelled]
+        pool = data.embedding[labelled]
         place = np.full(n, -1, np.int64)
         place[labelled] = np.arange(len(labelled))
-        together = self.data.duplicate_of if self.groups is None else self.groups
-        _, found = top_k(
-            self.data.embedding, pool, 10, exclude=place, query_groups=together, pool_groups=together[labelled]
-        )
+        together = data.duplicate_of if self.groups is None else self.groups
+        _, found = top_k(data.embedding, pool, 10, exclude=place, query_groups=together, pool_groups=together[labelled])
         return np.where(found >= 0, labelled[np.maximum(found, 0)], -1)
 
     def ranker(self, suspect: int | None) -> Any:

@@ -17,7 +17,8 @@ from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
-from trueneg.jobs.audit.represent import out_of_fold, represent
+from trueneg.jobs.audit.represent import Representation, out_of_fold, represent
+from trueneg.jobs.audit.stages import Stages, data_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,7 @@ def audit(
     select: list[str] | None = None,
     ignore: list[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    cache: str | Path | None = None,
     **columns: Any,
 ) -> Audit:
     """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
@@ -117,6 +119,8 @@ def audit(
         Codes of checks to run alone or to leave out; a prefix (``TN2``) stands for its range.
     progress : callable, optional
         Called with one line whenever a stage begins.
+    cache : path, optional
+        A folder where out-of-fold probabilities and neighbours are kept for the next run; by default none.
     **columns
         Names of the columns: ``label`` (required), ``positive``, ``negative``, ``unlabeled``, ``text``,
         ``features``, ``embedding``, ``proba``, ``id``, ``group``, ``trusted``, ``cost_fn``, ``cost_fp``.
@@ -138,14 +142,16 @@ def audit(
     else:
         table, kind = read_frame(data), type(data).__module__.split(".")[0]
         path = "(frame)"
-    context = _context(table, path, quick=quick, seed=seed, say=say, columns=columns)
+    context = _context(table, path, quick=quick, seed=seed, say=say, cache=cache, columns=columns)
     findings = sorted((_one(c, context, select or [], ignore or []) for c in load()), key=Finding.rank)
     suspects = _suspects(context, findings)
     report = _report(context, findings, suspects, table.notes)
     return Audit(findings, report, suspects, kind)
 
 
-def _context(table: Any, path: str, *, quick: bool, seed: int, say: Any, columns: dict[str, Any]) -> Context:
+def _context(
+    table: Any, path: str, *, quick: bool, seed: int, say: Any, cache: Any, columns: dict[str, Any]
+) -> Context:
     arrow = table.arrow
     roles = sniff_roles(table, **columns)
     if roles.kind != "table":
@@ -156,6 +162,8 @@ def _context(table: Any, path: str, *, quick: bool, seed: int, say: Any, columns
     if roles.group:
         groups = np.asarray(arrow[roles.group].dictionary_encode().combine_chunks().indices.fill_null(-1))
     trusted = trusted_mask(table, roles.trusted) if roles.trusted else None
+    key = {} if cache is None else {"data": data_hash(arrow), "seed": seed, "roles": vars(roles) | {"notes": None}}
+    stages = Stages(None if cache is None else Path(cache), key)
     quick_given = quick and not roles.proba
     data = None
     if roles.numeric or roles.categorical or roles.text or roles.embedding or not roles.proba:
@@ -165,10 +173,21 @@ def _context(table: Any, path: str, *, quick: bool, seed: int, say: Any, columns
     if roles.proba:
         probability, model = roles.proba_matrix(table), "given probabilities"
     elif not quick_given and data is not None:
-        probability, model = out_of_fold(data, codes, len(classes), groups=groups, random_state=seed, progress=say)
+        probability, model = _learnt(stages, data, codes, len(classes), groups, seed, say)
     return Context(
-        arrow, roles, codes, list(classes), path, seed, quick, data, probability, model, groups, trusted, say
+        arrow, roles, codes, list(classes), path, seed, quick, data, probability, model, groups, trusted, say, stages
     )
+
+
+def _learnt(
+    stages: Stages, data: Representation, codes: np.ndarray, n_classes: int, groups: Any, seed: int, say: Any
+) -> tuple[np.ndarray, str]:
+    def make() -> dict[str, np.ndarray]:
+        proba, model = out_of_fold(data, codes, n_classes, groups=groups, random_state=seed, progress=say)
+        return {"proba": proba, "model": np.asarray(model)}
+
+    kept = stages.get("out-of-fold", make)
+    return kept["proba"], str(kept["model"])
 
 
 def _matches(code: str, wanted: list[str]) -> bool:
