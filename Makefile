@@ -5,7 +5,7 @@ BIN := $(V)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test claims lint bench clean
+.PHONY: help demo test slow claims lint docs bench clean
 
 help: ## list the targets
 	@grep -E "^[a-z]+:.*##" $(MAKEFILE_LIST) | sed -E "s/^([a-z]+):.*## /  make \1\t/"
@@ -16,7 +16,11 @@ $(V)/.core: pyproject.toml constraints.txt
 	touch $@
 
 $(V)/.test: $(V)/.core
-	$(PIP) "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6" "pytest-timeout>=2.3" "pandas>=2.2" "polars>=1.0" "numba>=0.60" "jsonschema>=4.23" "cleanlab==2.9.0"
+	$(PIP) "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6" "pytest-timeout>=2.3" "pandas>=2.2" "polars>=1.0" "numba>=0.60" "jsonschema>=4.23" "cleanlab==2.9.0" "playwright>=1.49" "axe-playwright-python>=0.1.4"
+	touch $@
+
+$(V)/.docs: $(V)/.core
+	$(PIP) "zensical==0.0.73" "mkdocstrings-python>=2"
 	touch $@
 
 $(V)/.lint: $(V)/.core
@@ -28,6 +32,13 @@ demo: $(V)/.core ## run the main job on real data and score it against planted e
 
 test: $(V)/.test ## the whole fast suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+slow: $(V)/.test ## simulations and real data, minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+
+docs: $(V)/.docs ## the documentation, strictly
+	$(BIN)/python docs/make_codes.py --check
+	$(BIN)/zensical build --strict
 
 claims: $(V)/.test ## every claim with its negative control
 	$(BIN)/trueneg claims run --all

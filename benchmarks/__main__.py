@@ -132,7 +132,8 @@ def table(rows: list[dict], bars: list[dict]) -> str:
         version = str(row.get("peer_version") or "")
         peer = version if version.startswith(row["peer"]) else f"{row['peer']} {version}".strip()
         figures = [row.get(k) for k in ("ours_cpu_s", "theirs_cpu_s", "ratio", "ours_mib", "theirs_mib", "ours_wall_s")]
-        cells = [row["name"], peer, *["" if f is None else f"{f:g}" for f in figures]]
+        name = row["name"] + (f" ({row['model']})" if row.get("model") else "")
+        cells = [name, peer, *["" if f is None else f"{f:g}" for f in figures]]
         cells += ["; ".join(limits), holds, row.get("python", ""), row.get("numpy", ""), row.get("date", "")]
         lines.append("| " + " | ".join(str(c).replace("|", "\\|") for c in cells) + " |")
     machines = sorted({row.get("machine", "") for row in rows} - {""})

@@ -154,18 +154,23 @@ def test_the_page_is_silent_and_alone(visit: Callable[..., Page], name: str) -> 
 
 
 def test_the_policy_of_the_page_is_enforced(visit: Callable[..., Page]) -> None:
-    """A foreign script or picture put into the page is refused by the page's own policy, before anything is asked."""
+    """A foreign script or picture put into the page is refused by the page's own policy, before it is fetched."""
     page = visit()
+    failed: list[str | None] = []
+    page.on("requestfailed", lambda request: failed.append(request.failure))
     page.evaluate(
         """() => {
+          window.refused = [];
+          document.addEventListener("securitypolicyviolation", (e) => window.refused.push(e.effectiveDirective));
           document.body.append(Object.assign(document.createElement("script"), { textContent: "window.foreign = 1" }));
           document.body.append(Object.assign(new Image(), { src: "https://example.invalid/x.png" }));
         }"""
     )
-    page.wait_for_timeout(200)
+    page.wait_for_function("window.refused.length === 2")
+    assert sorted(page.evaluate("window.refused")) == ["img-src", "script-src-elem"]
     assert page.evaluate("window.foreign") is None
-    assert len(page.errors) == 2
-    assert page.asked == [page.url]
+    # A name that could not be resolved would fail otherwise: the policy stops it first.
+    assert failed == ["csp"]
 
 
 def test_a_click_sorts_a_column(visit: Callable[..., Page]) -> None:
@@ -272,7 +277,7 @@ def test_a_mark_shows_its_values(visit: Callable[..., Page], name: str, width: i
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_the_page_never_scrolls_sideways(visit: Callable[..., Page], name: str, width: int) -> None:
-    """At the width of a telephone (and of a page enlarged fourfold) nothing reaches beyond the window, folded or open."""
+    """At the width of a telephone (and of a page enlarged fourfold) nothing reaches beyond the window."""
     page = visit(name, width=width)
     for _ in range(2):
         wide, room = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
@@ -299,9 +304,10 @@ def test_paper_holds_every_finding(visit: Callable[..., Page], name: str, script
     page = visit(name, java_script_enabled=scripts, color_scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
     hidden = """() => Array.from(document.querySelectorAll(
-        ".card, .card .message, .card .remedy, .pairs > div, .drawing svg, .checks li, #suspect-table tbody tr, .scroll td"
+        ".card, .card .message, .card .remedy, .pairs > div, .drawing svg, .checks li, #suspect-table tr, .scroll td"
       )).filter((e) => !e.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true })
-        || e.getBoundingClientRect().height === 0).map((e) => e.tagName + " " + e.textContent.slice(0, 40))"""
+        || e.getBoundingClientRect().height === 0)
+      .map((e) => e.tagName + " " + e.textContent.slice(0, 40)).slice(0, 5)"""
     assert page.locator(".card").count() > 0
     assert page.evaluate(hidden) == []
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -312,8 +318,17 @@ def test_paper_holds_every_finding(visit: Callable[..., Page], name: str, script
     assert page.evaluate(clipped) == 0
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_paper_cuts_no_column(visit: Callable[..., Page], name: str) -> None:
+    """On A4 with narrow margins (680 px) no table is wider than the paper."""
+    page = visit(name, width=680)
+    page.emulate_media(media="print")
+    wide, room = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
+    assert wide <= room
+
+
 def test_paper_says_that_rows_were_filtered(visit: Callable[..., Page]) -> None:
-    """Printing a filtered table keeps the words of the filter and the count, or a reader would take it for the whole."""
+    """Printing a filtered table keeps the filter and the count, or a reader would take it for the whole."""
     page = visit()
     page.fill("#filter", cells(page, 0)[0])
     page.emulate_media(media="print")
@@ -331,10 +346,9 @@ def test_a_printed_page_folds_back(visit: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_serious(visit: Callable[..., Page], name: str, scheme: str, width: int) -> None:
-    """The accessibility engine axe-core reports no serious or critical violation, folded parts opened."""
+    """The accessibility engine axe-core reports no violation above a minor one, folded parts opened."""
     try:
         import axe_playwright_python
     except ImportError:
@@ -348,6 +362,6 @@ def test_axe_finds_nothing_serious(visit: Callable[..., Page], name: str, scheme
     serious = [
         (v["id"], v["impact"], [n["html"][:160] for n in v["nodes"][:3]])
         for v in result["violations"]
-        if v["impact"] in {"serious", "critical"}
+        if v["impact"] in {"moderate", "serious", "critical"}
     ]
     assert serious == []

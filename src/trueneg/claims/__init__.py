@@ -8,9 +8,12 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
+    "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
     "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
+    "suspects-calibrated": "trueneg.claims.ranking:SuspectsCalibrated",
     "suspects-direction": "trueneg.claims.ranking:SuspectsDirection",
     "suspects-no-regret": "trueneg.claims.ranking:SuspectsNoRegret",
+    "suspects-rank": "trueneg.claims.ranking:SuspectsRank",
     "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
 }
 __all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]

@@ -60,11 +60,11 @@ def matrix_gap(estimated: np.ndarray, given: np.ndarray, truth: np.ndarray) -> f
     return float(np.abs(estimated - counts / counts.sum(axis=0)).sum(axis=0).mean() / 2)
 
 
-def _found(mask: np.ndarray, wrong: np.ndarray) -> tuple[float, float, float]:
-    """Precision, recall and F1 of a mask of suspects."""
+def _found(mask: np.ndarray, wrong: np.ndarray) -> tuple[float, float]:
+    """Precision and recall of a mask of suspects."""
     hits = float((mask & wrong).sum())
-    precision, recall = hits / max(mask.sum(), 1), hits / max(wrong.sum(), 1)
-    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-12)
+    precision, recall = hits / max(int(mask.sum()), 1), hits / max(int(wrong.sum()), 1)
+    return precision, recall
 
 
 def _one_threshold(proba: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,11 +113,11 @@ class ConfidentLearningClaim:
         }
         measured: dict[str, float | str] = {"share of labels wrong": round(float(wrong.mean()), 4)}
         measured["gap of the identity"] = round(matrix_gap(np.eye(_CLASSES), given, truth), 4)
-        for part, value in zip(("precision", "recall"), disagree, strict=False):
+        for part, value in zip(("precision", "recall"), disagree, strict=True):
             measured[f"{part}, disagreement"] = round(value, 4)
         verdicts = {}
         for name, (matrix, mask) in found.items():
-            gap, (precision, recall, _) = matrix_gap(matrix, given, truth), _found(mask, wrong)
+            gap, (precision, recall) = matrix_gap(matrix, given, truth), _found(mask, wrong)
             measured |= {f"gap, {name}": round(gap, 4), f"precision, {name}": round(precision, 4)}
             measured[f"recall, {name}"] = round(recall, 4)
             near, precise = gap <= self.GAP, precision - disagree[0] >= self.PRECISION

@@ -513,18 +513,19 @@ class ConfidentLearning(BaseEstimator):
         self.n_suspects = n_suspects
 
     def fit(
-        self, X: Any, y: Any, *, pred_proba: Any, groups: Any = None, trusted: Any = None, classes: Any = None
+        self, X: Any, y: Any, *, pred_proba: Any = None, groups: Any = None, trusted: Any = None, classes: Any = None
     ) -> ConfidentLearning:
         """Estimate the joint of given and true labels and name the suspects.
 
         Parameters
         ----------
-        X : ignored
-            Present for scikit-learn's convention; None is fine.
+        X : array-like of shape (n, d) or None
+            Read only where ``pred_proba`` is not given.
         y : array-like of shape (n,)
             Given labels of any type; -1, None and NaN mean "no label".
-        pred_proba : array-like of shape (n, K)
-            Out-of-fold probabilities, one column a class; never copied whole.
+        pred_proba : array-like of shape (n, K), default=None
+            Out-of-fold probabilities, one column a class; never copied whole. None: those of a
+            small logistic regression on ``X``, five folds. Better give your own model's.
         groups : array-like of shape (n,), default=None
             Checked for length only: grouping belongs to the folds that made ``pred_proba``.
         trusted : array-like of bool of shape (n,), default=None
@@ -538,6 +539,12 @@ class ConfidentLearning(BaseEstimator):
         self
         """
         self._check_options()
+        if y is None:
+            raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        if pred_proba is None:
+            from trueneg.clean.neighbors import out_of_fold_probabilities
+
+            pred_proba, classes = out_of_fold_probabilities(self, X, y, groups=groups, classes=classes)
         proba = check_probabilities(pred_proba, len(y))
         codes, self.classes_ = encode_labels(y, proba.shape[1], classes=classes)
         if groups is not None and len(groups) != len(codes):
@@ -564,6 +571,12 @@ class ConfidentLearning(BaseEstimator):
         self._guess = np.where(use, other, guess)
         self._codes = codes
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that y is needed."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     def _check_options(self) -> None:
         """Refuse options that cannot be meant."""

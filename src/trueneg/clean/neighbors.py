@@ -19,6 +19,7 @@ Parameters that the paper's abstract does not give (votes, folds, the guard) are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from trueneg.clean.confident_learning import encode_labels
 from trueneg.core.errors import InputError
 
 _ACTIONS = ("eliminate", "reannotate", "flag", "downweight")
@@ -78,7 +80,9 @@ def _folds(cv: Any, codes: np.ndarray, groups: np.ndarray | None, seed: int) -> 
     if cv < 2 or units < cv:
         msg = f"cv={cv} needs 2 or more folds and a {'row' if groups is None else 'group'} for each; there are {units}"
         raise InputError(msg)
-    rare = np.bincount(codes[codes >= 0]).min() < cv
+    # A class of the caller's list may have no row at all.
+    sizes = np.bincount(codes[codes >= 0])
+    rare = sizes[sizes > 0].min() < cv
     if groups is None:
         splitter = (KFold if rare else StratifiedKFold)(cv, shuffle=True, random_state=seed)
     elif rare:
@@ -88,12 +92,12 @@ def _folds(cv: Any, codes: np.ndarray, groups: np.ndarray | None, seed: int) -> 
     return list(splitter.split(blank, codes, groups))
 
 
-def _without_label(y: np.ndarray, negative_label: Any) -> np.ndarray:
+def _without_label(y: Any, negative_label: Any) -> np.ndarray:
     """Mark the rows that carry no label: None, NaN and, unless it names the negative class, -1."""
     if y.dtype.kind == "f":
         blank = np.isnan(y)
     elif y.dtype.kind == "O":
-        blank = np.equal(y, None).astype(bool) | np.not_equal(y, y).astype(bool)
+        blank = np.equal(y, np.array(None)).astype(bool) | np.not_equal(y, y).astype(bool)
     else:
         blank = np.zeros(len(y), dtype=bool)
     if y.dtype.kind in "ifO" and (isinstance(negative_label, str) or negative_label != -1):
@@ -107,6 +111,7 @@ def out_of_fold_probabilities(
     y: Any,
     *,
     groups: Any = None,
+    classes: Any = None,
     cv: Any = 5,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -124,6 +129,8 @@ def out_of_fold_probabilities(
         Labels; -1, None and NaN mean "no label": such rows are predicted but not learned from.
     groups : array-like of shape (n,), default=None
         Rows of one group share a fold.
+    classes : array-like of shape (K,), default=None
+        The label of each column to make. None: the sorted labels.
     cv : int or splitter, default=5
         Folds; fewer where there are fewer rows or groups than that.
     seed : int, default=0
@@ -134,23 +141,24 @@ def out_of_fold_probabilities(
     pred_proba : ndarray of shape (n, K)
         A class missing from a training part has probability 0 there.
     classes : ndarray of shape (K,)
-        The label of each column, sorted.
+        The label of each column.
     """
     if X is None:
         msg = "neither X nor pred_proba is given: pass out-of-fold probabilities, or X to compute them from"
         raise InputError(msg)
-    rows, labels = validate_data(estimator, X, y, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-    if not np.isfinite(rows).all():
-        msg = "X holds NaN or infinity: impute or drop such rows, or pass pred_proba="
+    rows = validate_data(estimator, X, dtype=[np.float64, np.float32])
+    labels = np.asarray(y)
+    if labels.shape != (len(rows),):
+        msg = f"X has {len(rows)} rows but y has shape {labels.shape}: give one label a row"
         raise InputError(msg)
-    check_classification_targets(labels)
-    blank = _without_label(labels, None)
-    classes, known = np.unique(labels[~blank], return_inverse=True)
+    if classes is None:
+        labelled = labels[~_without_label(labels, None)]
+        check_classification_targets(labelled)
+        classes = np.unique(labelled)
     if len(classes) < 2:
         msg = f"y holds {len(classes)} class: at least two are needed for a label to be wrong"
         raise InputError(msg)
-    codes = np.full(len(labels), -1, dtype=np.int64)
-    codes[~blank] = known
+    codes, classes = encode_labels(labels, len(classes), classes=classes)
     if isinstance(cv, (int, np.integer)):
         cv = min(cv, len(codes) if groups is None else len(np.unique(groups)))
     out = np.zeros((len(codes), len(classes)))
@@ -307,6 +315,9 @@ class NeighborNegativeCleaner(BaseEstimator):
         pred_proba : array, shape (n, K), optional
             Your own *out-of-fold* probabilities, columns in sorted order of the classes.
         """
+        if y is None:
+            msg = "NeighborNegativeCleaner requires y to be passed, but the target y is None"
+            raise InputError(msg)
         y = np.asarray(y)
         self._check_parameters()
         if y.ndim != 1 or len(y) == 0:
@@ -326,7 +337,7 @@ class NeighborNegativeCleaner(BaseEstimator):
         codes[~blank] = known
         self.negative_code_ = self._negative_code()
         if len(self.classes_) < 2:
-            msg = "y holds the negative class only: there is no positive to learn from"
+            msg = "y holds 1 class only, the negative one: there is no positive to learn from"
             raise InputError(msg)
         self.trusted_ = _mask(trusted, n)
         if self.strategy == "extrinsic" and not (self.trusted_ & ~blank).any():
@@ -335,6 +346,9 @@ class NeighborNegativeCleaner(BaseEstimator):
         rng = check_random_state(self.random_state)
         seed = int(rng.randint(2**31 - 1))
         points = self._points(X, embeddings, seed)
+        if pred_proba is not None:
+            # The extrinsic strategy does not read them; what is wrong is refused all the same.
+            self._check_proba(pred_proba)
         if self.strategy == "intrinsic":
             groups = None if groups is None else np.asarray(groups)
             evidence = self._intrinsic(X, codes, points, groups, pred_proba, seed)
@@ -418,6 +432,18 @@ class NeighborNegativeCleaner(BaseEstimator):
             raise InputError(msg)
         return int(found[0])
 
+    def _check_proba(self, pred_proba: Any) -> np.ndarray:
+        """Refuse what cannot be the probabilities of these rows and classes."""
+        proba = np.asarray(pred_proba)
+        if proba.dtype.kind != "f" or not np.isfinite(proba).all():
+            msg = f"pred_proba must hold finite floats; it is {proba.dtype} or has NaN: predict those rows again"
+            raise InputError(msg)
+        if proba.ndim != 2 or proba.shape[1] != len(self.classes_):
+            k = len(self.classes_)
+            msg = f"pred_proba has shape {proba.shape}: one column for each of the {k} classes, sorted"
+            raise InputError(msg)
+        return proba
+
     def _points(self, X: Any, embeddings: Any, seed: int) -> np.ndarray:  # noqa: N803
         """Dense coordinates for the neighbour search; float32 is kept as it is."""
         points = X if embeddings is None else embeddings
@@ -429,10 +455,8 @@ class NeighborNegativeCleaner(BaseEstimator):
             points = TruncatedSVD(max(size, 1), n_iter=3, random_state=seed).fit_transform(points)
         points = np.asarray(points)
         if points.dtype.kind == "O" and points.ndim == 2:
-            try:
+            with suppress(ValueError):  # Texts: the message below says what to do.
                 points = points.astype(np.float32)
-            except ValueError:
-                pass  # Texts: the message below says what to do.
         if points.ndim != 2 or points.dtype.kind not in "fiub":
             msg = f"coordinates have shape {points.shape} and type {points.dtype}: pass embeddings= as numbers (n, d)"
             raise InputError(msg)
@@ -476,15 +500,7 @@ class NeighborNegativeCleaner(BaseEstimator):
         if pred_proba is None:
             predicted = self._out_of_fold(X, codes, groups, seed)
         else:
-            proba = np.asarray(pred_proba)
-            if proba.dtype.kind != "f" or not np.isfinite(proba).all():
-                msg = f"pred_proba must hold finite floats; it is {proba.dtype} or has NaN: predict those rows again"
-                raise InputError(msg)
-            if proba.ndim != 2 or proba.shape[1] != len(self.classes_):
-                k = len(self.classes_)
-                msg = f"pred_proba has shape {proba.shape}: one column for each of the {k} classes, sorted"
-                raise InputError(msg)
-            predicted = proba.argmax(axis=1).astype(np.int64)
+            predicted = self._check_proba(pred_proba).argmax(axis=1).astype(np.int64)
         self.pred_codes_ = predicted
         queries = np.flatnonzero((codes >= 0) & (codes != negative) & (predicted == negative))
         pool = np.flatnonzero((codes == negative) & ~self.trusted_)

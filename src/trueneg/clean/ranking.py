@@ -300,7 +300,7 @@ class SuspectRanker(BaseEstimator):
         self.random_state = random_state
 
     def fit(
-        self, X: Any, y: Any, *, pred_proba: Any, neighbors: Any = None, groups: Any = None, classes: Any = None
+        self, X: Any, y: Any, *, pred_proba: Any = None, neighbors: Any = None, groups: Any = None, classes: Any = None
     ) -> SuspectRanker:
         """Fit the weights, rank the rows, and turn the ranks into probabilities.
 
@@ -310,8 +310,9 @@ class SuspectRanker(BaseEstimator):
             Embedding or features; read only to find neighbours.
         y : array-like of shape (n,)
             Given labels of any type; -1, None and NaN mean "no label".
-        pred_proba : array-like of shape (n, K)
-            Out-of-fold probabilities; never copied whole.
+        pred_proba : array-like of shape (n, K), default=None
+            Out-of-fold probabilities; never copied whole. None: those of a small logistic
+            regression on ``X``, five folds. Better give your own model's.
         neighbors : array-like of int of shape (n, k), default=None
             Row numbers of each row's neighbours, -1 where one is missing. The row itself, rows of
             its group and rows without a label have no vote.
@@ -324,6 +325,12 @@ class SuspectRanker(BaseEstimator):
         -------
         self
         """
+        if y is None:
+            raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        if pred_proba is None:
+            from trueneg.clean.neighbors import out_of_fold_probabilities
+
+            pred_proba, classes = out_of_fold_probabilities(self, X, y, groups=groups, classes=classes)
         proba = check_probabilities(pred_proba, len(y))
         codes, self.classes_ = encode_labels(y, proba.shape[1], classes=classes)
         self._codes = codes
@@ -340,6 +347,12 @@ class SuspectRanker(BaseEstimator):
         q_of = self._scores(evidence, weights, suspect)
         self._probabilities(evidence, q_of, suspect)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that y is needed."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     def _groups(self, groups: Any, n: int) -> np.ndarray | None:
         """Return the groups as codes, so that they compare fast."""
@@ -358,6 +371,8 @@ class SuspectRanker(BaseEstimator):
             from trueneg.core.neighbors import top_k
 
             pool = np.asarray(X)
+            if pool.dtype.kind == "O":
+                pool = pool.astype(np.float64)
             if len(pool) != n:
                 raise InputError(f"X has {len(pool)} rows but y has {n}; they must describe the same rows")
             k = min(int(self.n_neighbors), n - 1)

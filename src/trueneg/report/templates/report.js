@@ -92,6 +92,8 @@
       row.hidden = !wanted.every((word) => texts[i].includes(word));
       shown += row.hidden ? 0 : 1;
     });
+    // Paper shows the filter only while it hides something, so that a part is never taken for the whole.
+    filter.closest(".filter").toggleAttribute("data-active", wanted.length > 0);
     count.textContent = wanted.length ? `${shown} of ${rows.length} rows` : "";
   };
   filter.closest(".filter").hidden = false;
