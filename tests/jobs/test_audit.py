@@ -148,3 +148,20 @@ def test_bad_input_is_one_clear_line(columns, options, says):
     with pytest.raises(InputError) as caught:
         trueneg.audit(pa.table(columns), **options)
     assert says in str(caught.value)
+
+
+def test_a_multilabel_table_is_audited_cell_by_cell(tmp_path):
+    """One door for both kinds: missing positives of a multi-label table come out as TN201."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(400, 4))
+    labels = (x[:, :3] + 0.1 * rng.normal(size=(400, 3)) > 0.3).astype(int)
+    hidden = (labels == 1) & (rng.random(labels.shape) < 0.2)
+    given = labels * ~hidden
+    columns = {f"x{j}": x[:, j] for j in range(4)} | {f"tag_{j}": given[:, j] for j in range(3)}
+    out = trueneg.audit(pa.table(columns), label="tag_*", ignore=["TN204"])
+    assert out.report["input"]["kind"] == "multilabel"
+    assert next(f for f in out.findings if f.code == "TN204").status == "ignored"
+    top = [r for r in out.suspects_arrow.to_pylist() if r["finding"] == "TN201"][:20]
+    right = [hidden[r["row"], int(r["label"][-1])] for r in top]
+    assert np.mean(right) >= 0.8
+    out.save(tmp_path / "o")

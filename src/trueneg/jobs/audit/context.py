@@ -119,10 +119,3 @@ class Context:
     @cached_property
     def _rankers(self) -> dict[int | None, Any]:
         return {}
-
-    def command(self, action: str) -> str:
-        """Return a command line on this audit's own input."""
-        import shlex
-
-        label = f" --label {shlex.quote(str(self.roles.label))}" if isinstance(self.roles.label, str) else ""
-        return f"trueneg audit {shlex.quote(self.path)}{label} {action}".rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from trueneg.data.sniff import Roles
+
 SHOWN_SUSPECTS = 500
+LEFT_OUT = "left out by --select or --ignore"
 
 
 @dataclass
@@ -142,21 +146,40 @@ def audit(
     else:
         table, kind = read_frame(data), type(data).__module__.split(".")[0]
         path = "(frame)"
-    context = _context(table, path, quick=quick, seed=seed, say=say, cache=cache, columns=columns)
+    roles = sniff_roles(table, **columns)
+    if roles.kind == "multilabel":
+        return _multilabel(table, roles, path, kind, quick=quick, seed=seed, say=say, chosen=(select, ignore))
+    context = _context(table, roles, path, quick=quick, seed=seed, say=say, cache=cache)
     findings = sorted((_one(c, context, select or [], ignore or []) for c in load()), key=Finding.rank)
     suspects = _suspects(context, findings)
     report = _report(context, findings, suspects, table.notes)
     return Audit(findings, report, suspects, kind)
 
 
-def _context(
-    table: Any, path: str, *, quick: bool, seed: int, say: Any, cache: Any, columns: dict[str, Any]
-) -> Context:
+def _multilabel(
+    table: Any, roles: Roles, path: str, kind: str, *, quick: bool, seed: int, say: Any, chosen: tuple[Any, Any]
+) -> Audit:
+    """Audit a table whose rows carry several labels; the same findings, over its cells."""
+    import pyarrow.compute as pc
+
+    from trueneg.jobs.audit.multilabel import audit_multilabel
+
+    select, ignore = chosen[0] or [], chosen[1] or []
+    findings, suspects, words = audit_multilabel(table, roles, seed=seed, quick=quick, progress=say)
+    for number, finding in enumerate(findings):
+        if _left_out(finding.code, select, ignore):
+            findings[number] = Finding(finding.code, finding.title, "ignored", LEFT_OUT)
+            suspects = suspects.filter(pc.not_equal(suspects["finding"], finding.code))
+    findings.sort(key=Finding.rank)
+    report = _page(path, table.arrow, roles, words["classes"], findings, suspects)
+    report["input"]["saw"] = [*table.notes, *roles.notes, *words["saw"], f"probabilities: {words['model']}"]
+    report["options"] = {"seed": seed, "quick": quick, "label": str(roles.label)}
+    report["next"] = _next(path, roles, quick, findings)
+    return Audit(findings, report, suspects, kind)
+
+
+def _context(table: Any, roles: Roles, path: str, *, quick: bool, seed: int, say: Any, cache: Any) -> Context:
     arrow = table.arrow
-    roles = sniff_roles(table, **columns)
-    if roles.kind != "table":
-        msg = f"this is a {roles.kind} input; one label column is audited now, multi-label tables are to come"
-        raise InputError(msg)
     codes, classes = roles.codes(table)
     groups = None
     if roles.group:
@@ -194,10 +217,14 @@ def _matches(code: str, wanted: list[str]) -> bool:
     return any(code.startswith(w.upper()) for w in wanted)
 
 
+def _left_out(code: str, select: list[str], ignore: list[str]) -> bool:
+    return bool(select and not _matches(code, select)) or _matches(code, ignore)
+
+
 def _one(check: Any, context: Context, select: list[str], ignore: list[str]) -> Finding:
     """Run one check; a crash is reported as an error of that check, the others go on."""
-    if (select and not _matches(check.CODE, select)) or _matches(check.CODE, ignore):
-        return Finding(check.CODE, check.TITLE, "ignored", "left out by --select or --ignore")
+    if _left_out(check.CODE, select, ignore):
+        return Finding(check.CODE, check.TITLE, "ignored", LEFT_OUT)
     try:
         found: Finding = check.run(context)
     except InputError:
@@ -260,39 +287,53 @@ def _nearest(context: Context, row: np.ndarray) -> np.ndarray:
 
 def _report(context: Context, findings: list[Finding], suspects: pa.Table, notes: list[str]) -> dict[str, Any]:
     counts = np.bincount(context.codes[context.codes >= 0], minlength=len(context.classes))
-    shown = suspects.slice(0, SHOWN_SUSPECTS)
+    classes = [{"name": n, "count": int(c)} for n, c in zip(context.names, counts, strict=True)]
+    report = _page(context.path, context.arrow, context.roles, classes, findings, suspects)
     saw = [*notes, *context.roles.notes, *context.notes]
     if context.data is not None:
         saw.append(f"learnt from: {context.data.words}")
-    saw.append(f"probabilities: {context.model}")
-    figures = [figure for finding in findings for figure in finding.figures]
+    report["input"]["saw"] = [*saw, f"probabilities: {context.model}"]
+    report["options"] = {"seed": context.seed, "quick": context.quick, "label": str(context.roles.label)}
+    report["next"] = _next(context.path, context.roles, context.quick, findings)
+    return report
+
+
+def _page(
+    path: str, arrow: pa.Table, roles: Roles, classes: list[dict[str, Any]], findings: list[Finding], suspects: pa.Table
+) -> dict[str, Any]:
+    """Return what every kind's report holds; the caller fills in what it saw and the options."""
+    shown = suspects.slice(0, SHOWN_SUSPECTS)
     return {
         "schema": "trueneg/audit/1",
-        "title": f"Audit of {Path(context.path).name}",
+        "title": f"Audit of {Path(path).name}",
         "generated": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "version": trueneg.__version__,
         "input": {
-            "path": context.path,
-            "rows": context.arrow.num_rows,
-            "columns": context.arrow.num_columns,
-            "kind": context.roles.kind,
-            "classes": [{"name": n, "count": int(c)} for n, c in zip(context.names, counts, strict=True)],
-            "saw": saw,
+            "path": path,
+            "rows": arrow.num_rows,
+            "columns": arrow.num_columns,
+            "kind": roles.kind,
+            "classes": classes,
+            "saw": [],
         },
-        "options": {"seed": context.seed, "quick": context.quick, "label": str(context.roles.label)},
+        "options": {},
         "findings": [finding.to_dict() for finding in findings],
-        "figures": figures,
+        "figures": [figure for finding in findings for figure in finding.figures],
         "suspects": {
             "columns": shown.column_names,
             "rows": [list(r.values()) for r in shown.to_pylist()],
             "total": suspects.num_rows,
         },
-        "next": _next(context, findings),
+        "next": "",
     }
 
 
-def _next(context: Context, findings: list[Finding]) -> str:
+def _next(path: str, roles: Roles, quick: bool, findings: list[Finding]) -> str:
+    """Return the one command to run next: on a finding, or without ``--quick``, or the claims behind the figures."""
     code = next((f.code for f in findings if f.status == "finding"), None)
     if code is not None:
         return f"trueneg explain {code}"
-    return context.command("") if context.quick else "trueneg claims list"
+    if not quick:
+        return "trueneg claims list"
+    label = f" --label {shlex.quote(roles.label)}" if isinstance(roles.label, str) else ""
+    return f"trueneg audit {shlex.quote(path)}{label}"
