@@ -165,3 +165,33 @@ def test_a_multilabel_table_is_audited_cell_by_cell(tmp_path):
     right = [hidden[r["row"], int(r["label"][-1])] for r in top]
     assert np.mean(right) >= 0.8
     out.save(tmp_path / "o")
+
+
+def test_rows_on_both_sides_of_a_split_are_found():
+    """A row that is in train and in test makes every figure too good; a group as well."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=80)
+    x[41] = x[0]
+    y = (x > 0).astype(int)
+    table = pa.table({"x": x, "y": y, "part": ["train"] * 40 + ["test"] * 40})
+    out = trueneg.audit(table, label="y", positive="1", split="part", quick=True)
+    found = next(f for f in out.findings if f.code == "TN105")
+    assert found.status == "finding"
+    assert sorted(found.rows) == [0, 41]
+    grouped = table.append_column("who", pa.array([f"g{i % 37}" for i in range(80)]))
+    out = trueneg.audit(grouped, label="y", positive="1", split="part", group="who", quick=True)
+    assert next(f for f in out.findings if f.code == "TN105").affected > 40
+
+
+def test_hard_negatives_are_told_apart_from_false_ones():
+    """True negatives near the border are hard; hidden positives in the middle of positives are false."""
+    rng = np.random.default_rng(8)
+    truth = rng.random(3000) < 0.2
+    x = rng.normal(size=(3000, 2)) + 2.0 * truth[:, None]
+    hidden = truth & (rng.random(3000) < 0.2)
+    table = pa.table({"a": x[:, 0], "b": x[:, 1], "y": (truth & ~hidden).astype(int)})
+    out = trueneg.audit(table, label="y", positive="1")
+    hard = next(f for f in out.findings if f.code == "TN205")
+    false = next(f for f in out.findings if f.code == "TN201")
+    assert hard.status == "advice"
+    assert hidden[hard.rows].mean() < hidden[false.rows[: len(hard.rows)]].mean()

@@ -22,6 +22,7 @@ def audit(
     id: str | None = None,  # noqa: A002 - the option is called --id
     group: str | None = None,
     trusted: str | None = None,
+    split: str | None = None,
     cost_fn: str | None = None,
     cost_fp: str | None = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
@@ -63,6 +64,8 @@ def audit(
         Rows of one group (a patient, a document) stay in one fold.
     trusted
         A column that is true where the label was verified.
+    split
+        A column that names the side of a split (train, test) of each row.
     cost_fn
         What a false negative costs: a number, or a column.
     cost_fp
@@ -115,6 +118,7 @@ def audit(
             id=id,
             group=group,
             trusted=trusted,
+            split=split,
             cost_fn=_number(cost_fn),
             cost_fp=_number(cost_fp),
         )
