@@ -195,3 +195,12 @@ def test_hard_negatives_are_told_apart_from_false_ones():
     false = next(f for f in out.findings if f.code == "TN201")
     assert hard.status == "advice"
     assert hidden[hard.rows].mean() < hidden[false.rows[: len(hard.rows)]].mean()
+
+
+def test_every_suspect_says_why(demo):
+    """A suspect without its evidence cannot be judged; the words match the labels of the neighbours."""
+    result, _, _ = demo
+    first = next(r for r in result.suspects_arrow.to_pylist() if r["finding"] == "TN201")
+    votes = int(first["reason"].split("; ")[1].split(" of ")[0])
+    assert first["reason"].startswith("model: nine")
+    assert votes >= 5

@@ -272,7 +272,29 @@ def _suspects(context: Context, findings: list[Finding]) -> pa.Table:
         "proposed_probability": _at(context, row, proposed.astype(np.int64)),
         "nearest_row": _nearest(context, row),
     }
+    columns["reason"] = _reasons(context, row, proposed.astype(np.int64))
     return pa.table(columns)
+
+
+def _reasons(context: Context, row: np.ndarray, proposed: np.ndarray) -> list[str]:
+    """Say in words which evidence speaks against the given label of each listed row."""
+    given, other = context.codes[row], np.maximum(proposed, 0)
+    p_given, p_other = _at(context, row, given), _at(context, row, other)
+    names = np.asarray(context.names, dtype=object)
+    words = [
+        f"model: {names[k]} {b:.2f}, {names[g]} {a:.2f}"
+        for g, k, a, b in zip(given, other, p_given, p_other, strict=True)
+    ]
+    if context.neighbors is None:
+        return words
+    near = context.neighbors[row]
+    label = np.where(near >= 0, context.codes[np.maximum(near, 0)], -1)
+    votes = (label == other[:, None]).sum(axis=1)
+    known = (label >= 0).sum(axis=1)
+    return [
+        f"{said}; {v} of {n} nearest rows are {names[k]}"
+        for said, v, n, k in zip(words, votes, known, other, strict=True)
+    ]
 
 
 def _at(context: Context, row: np.ndarray, label: np.ndarray) -> np.ndarray:
