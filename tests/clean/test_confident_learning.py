@@ -197,3 +197,73 @@ def test_unusable_input_is_refused(spoil, words, engine):
     y, proba = spoil(y, proba)
     with pytest.raises(InputError, match=words):
         ConfidentLearning().fit(None, y, pred_proba=proba)
+
+
+def test_suspects_are_the_suspect_rows_with_their_labels():
+    """The review gets the rows in rank order with given and proposed class, and no made-up probability."""
+    y, proba, _ = noisy(31)
+    names = np.array(["ant", "bee", "cow", "dog"])
+    model = ConfidentLearning().fit(None, names[y], pred_proba=proba)
+    found = model.suspects_
+    np.testing.assert_array_equal(found.row, model.suspect_rows_)
+    np.testing.assert_array_equal(found.candidate_ids[found.candidate], names[y][found.row])
+    np.testing.assert_array_equal(found.candidate_ids[found.proposed_candidate], model.proposed_[found.row])
+    assert (found.candidate != found.proposed_candidate).all()
+    assert np.isnan(found.probability).all()
+    assert found.n_rows == len(y)
+    assert found.reason([1]) == [model.reason(int(found.row[1]))]
+
+
+@pytest.mark.parametrize("kind", ["array", "sparse", "pandas", "none"])
+def test_resampling_drops_the_suspects_alone(kind):
+    """What is kept are the other rows as they were, in the kind of container they came in."""
+    y, proba, true = noisy(32)
+    X = np.arange(2.0 * len(y)).reshape(-1, 2)
+    model = ConfidentLearning()
+    given = {"array": lambda: X, "none": lambda: None}
+    if kind == "sparse":
+        given["sparse"] = lambda: pytest.importorskip("scipy.sparse").coo_matrix(X)
+    if kind == "pandas":
+        given["pandas"] = lambda: pytest.importorskip("pandas").DataFrame(X)
+    rows, labels = model.fit_resample(given[kind](), y, pred_proba=proba)
+    keep = ~model.suspect_mask_
+    assert 0 < keep.sum() < len(y)
+    np.testing.assert_array_equal(model.sample_indices_, np.flatnonzero(keep))
+    np.testing.assert_array_equal(labels, y[keep])
+    assert (labels == true[keep]).mean() > (y == true).mean()
+    if kind == "none":
+        assert rows is None
+    else:
+        assert type(rows).__module__.split(".")[0] == {"array": "numpy", "sparse": "scipy", "pandas": "pandas"}[kind]
+        np.testing.assert_array_equal(rows.toarray() if kind == "sparse" else np.asarray(rows), X[keep])
+
+
+@pytest.mark.parametrize("dtype", ["<U1", object, "<U9"])
+def test_reannotation_writes_the_proposed_label_whole(dtype):
+    """A proposed label longer than any given one is not cut, and y itself is not written to."""
+    y, proba, _ = noisy(33)
+    names = np.array(["a", "b", "c", "longer"])
+    given = names[np.minimum(y, 2)].astype(dtype)
+    before = given.copy()
+    model = ConfidentLearning(action="reannotate")
+    _, labels = model.fit_resample(None, given, pred_proba=proba, classes=names)
+    rows = model.suspect_rows_
+    assert (model.proposed_[rows] == "longer").any()
+    np.testing.assert_array_equal(labels[rows], model.proposed_[rows])
+    others = np.setdiff1d(np.arange(len(y)), rows)
+    np.testing.assert_array_equal(labels[others], before[others])
+    np.testing.assert_array_equal(given, before)
+    np.testing.assert_array_equal(model.sample_indices_, np.arange(len(y)))
+
+
+def test_resampling_spares_trusted_rows_and_refuses_unknown_actions():
+    """A label known to be right stays in training; a misspelt action must not pass silently."""
+    y, proba, _ = noisy(34)
+    trusted = np.zeros(len(y), dtype=bool)
+    trusted[ConfidentLearning().fit(None, y, pred_proba=proba).suspect_rows_[::2]] = True
+    model = ConfidentLearning()
+    model.fit_resample(None, y, pred_proba=proba, trusted=trusted)
+    assert np.isin(np.flatnonzero(trusted), model.sample_indices_).all()
+    assert len(model.sample_indices_) < len(y)
+    with pytest.raises(InputError, match="action='drop'"):
+        ConfidentLearning(action="drop").fit(None, y, pred_proba=proba)

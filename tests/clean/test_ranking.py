@@ -201,3 +201,67 @@ def test_unusable_input_is_refused(change, words):
     model = SuspectRanker(suspect_classes=change.pop("suspect_classes", "all"))
     with pytest.raises(InputError, match=words):
         model.fit(None, y, **{**options, **change})
+
+
+def test_trusted_rows_stay_in_the_fit_and_leave_the_suspects():
+    """Trusting rows moves no score: they still weigh and vote, but are no suspects, not even in the total."""
+    y, proba, near, _ = world(21)
+    plain = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
+    trusted = np.zeros(len(y), dtype=bool)
+    trusted[plain.suspect_rows_[::2]] = True
+    model = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near, trusted=trusted)
+    np.testing.assert_array_equal(model.score_, plain.score_)
+    np.testing.assert_array_equal(model.joint_, plain.joint_)
+    assert (model.probability_[trusted] == 0).all()
+    assert (model.probability_[~trusted] > 0).all()
+    assert set(plain.suspect_rows_[1::2]) <= set(model.suspect_rows_)
+    assert not trusted[model.suspects_.row].any()
+    assert model.total_ < plain.total_
+    assert model.probability_.sum() == pytest.approx(model.total_, rel=1e-3)
+    assert "trusted" in model.reason(int(plain.suspect_rows_[0]))
+
+
+def test_all_trusted_leaves_nothing_to_do():
+    """Where every label is known to be right there is no suspect, and no row is dropped."""
+    y, proba, _, _ = world(22, n=400)
+    model = SuspectRanker()
+    _, labels = model.fit_resample(None, y, pred_proba=proba, trusted=np.ones(len(y), dtype=bool))
+    assert len(model.suspects_) == 0
+    assert model.total_ == 0
+    assert (model.label_quality_ == 1).all()
+    np.testing.assert_array_equal(labels, y)
+
+
+@pytest.mark.parametrize("limit", [0.5, 0.9])
+def test_resampling_acts_on_the_probable_errors_only(limit):
+    """Rows below the limit keep place and label; the others go, or take the proposed label."""
+    y, proba, near, true = world(23)
+    X = np.arange(2 * len(y)).reshape(-1, 2)
+    dropper = SuspectRanker(min_probability=limit)
+    rows, labels = dropper.fit_resample(X, y, pred_proba=proba, neighbors=near)
+    bad = dropper.probability_ >= limit
+    assert 0 < bad.sum() < len(dropper.suspect_rows_)
+    np.testing.assert_array_equal(dropper.sample_indices_, np.flatnonzero(~bad))
+    np.testing.assert_array_equal(rows, X[~bad])
+    np.testing.assert_array_equal(labels, y[~bad])
+    assert (labels == true[~bad]).mean() > (y == true).mean()
+    renamer = SuspectRanker(min_probability=limit, action="reannotate")
+    rows, labels = renamer.fit_resample(X, y, pred_proba=proba, neighbors=near)
+    np.testing.assert_array_equal(rows, X)
+    np.testing.assert_array_equal(labels, np.where(bad, renamer.proposed_, y))
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "words"),
+    [
+        ({"action": "flag"}, {}, "action='flag'"),
+        ({"min_probability": 1.5}, {}, "min_probability=1.5"),
+        ({}, {"trusted": np.ones(5, dtype=bool)}, "trusted must be 400 booleans"),
+        ({}, {"trusted": np.zeros(400, dtype=int)}, "trusted must be 400 booleans"),
+    ],
+)
+def test_unusable_options_are_refused(options, given, words):
+    """A misspelt action, an impossible limit or row numbers as a mask must not pass silently."""
+    y, proba, _, _ = world(24, n=400)
+    with pytest.raises(InputError, match=words):
+        SuspectRanker(**options).fit_resample(None, y, pred_proba=proba, **given)

@@ -204,3 +204,17 @@ def test_every_suspect_says_why(demo):
     votes = int(first["reason"].split("; ")[1].split(" of ")[0])
     assert first["reason"].startswith("model: nine")
     assert votes >= 5
+
+
+def test_trusted_rows_are_no_suspects():
+    """A verified label is not put before a person again, and does not count among the expected errors."""
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=400)
+    y = (x > 1).astype(int)
+    y[np.flatnonzero(y)[:15]] = 0
+    trusted = np.arange(400) % 2 == 0
+    table = pa.table({"x": x, "z": rng.normal(size=400), "y": y, "ok": trusted})
+    out = trueneg.audit(table, label="y", positive="1", trusted="ok")
+    listed = [r["row"] for r in out.suspects_arrow.to_pylist() if r["finding"] == "TN201" and r["probability"] > 0]
+    assert listed
+    assert not trusted[listed].any()

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import _safe_indexing
 
 from trueneg.core.errors import InputError
+
+if TYPE_CHECKING:
+    from trueneg.core.suspects import Decision, Suspects
 
 __all__ = ["ConfidentLearning", "check_probabilities", "confident_joint", "encode_labels"]
 
@@ -28,6 +32,7 @@ _AGREE = 1e-6
 _UNREACHABLE = 2.0
 _BLOCK_CELLS = 1 << 18
 _FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")
+_ACTIONS = ("eliminate", "reannotate")
 
 
 def encode_labels(y: Any, n_classes: int, *, classes: Any = None) -> tuple[np.ndarray, np.ndarray]:
@@ -479,6 +484,8 @@ class ConfidentLearning(BaseEstimator):
         Share of the estimated errors to name, in (0, 1]; not for "confident_learning".
     n_suspects : int, default=None
         At most this many suspects, the least self-confident. None: all.
+    action : {"eliminate", "reannotate"}, default="eliminate"
+        What ``fit_resample`` does with the suspects: drop the rows, or give the proposed label.
 
     Attributes
     ----------
@@ -497,6 +504,11 @@ class ConfidentLearning(BaseEstimator):
     proposed_ : ndarray of shape (n,)
         The confident class where it differs from the given label, else the likeliest other
         class; for rows without a label, the likeliest class.
+    suspects_ : trueneg.core.suspects.Suspects
+        The rows of ``suspect_rows_`` in that order. Their probability of being wrong is not
+        known (NaN): self-confidence is no such probability; :class:`SuspectRanker` has one.
+    sample_indices_ : ndarray of int64
+        Rows kept by ``fit_resample``, ascending; only after it.
 
     Notes
     -----
@@ -506,11 +518,17 @@ class ConfidentLearning(BaseEstimator):
     """
 
     def __init__(
-        self, *, filter_by: str = "prune_by_noise_rate", frac_noise: float = 1.0, n_suspects: int | None = None
+        self,
+        *,
+        filter_by: str = "prune_by_noise_rate",
+        frac_noise: float = 1.0,
+        n_suspects: int | None = None,
+        action: str = "eliminate",
     ) -> None:
         self.filter_by = filter_by
         self.frac_noise = frac_noise
         self.n_suspects = n_suspects
+        self.action = action
 
     def fit(
         self, X: Any, y: Any, *, pred_proba: Any = None, groups: Any = None, trusted: Any = None, classes: Any = None
@@ -563,7 +581,7 @@ class ConfidentLearning(BaseEstimator):
         else:
             mask = self._pruned(proba, codes, counts, differs)
         if trusted is not None:
-            mask &= ~_flags(trusted, len(codes))
+            mask &= ~trusted_flags(trusted, len(codes))
         self._rank(mask)
         use = (guess < 0) | (guess == codes)
         if (codes < 0).any():
@@ -571,6 +589,27 @@ class ConfidentLearning(BaseEstimator):
         self._guess = np.where(use, other, guess)
         self._codes = codes
         return self
+
+    def fit_resample(
+        self, X: Any, y: Any, *, pred_proba: Any = None, groups: Any = None, trusted: Any = None, classes: Any = None
+    ) -> tuple[Any, np.ndarray]:
+        """Fit, then apply ``action`` to the suspects: returns the rows to train on and their labels.
+
+        Parameters
+        ----------
+        X, y, pred_proba, groups, trusted, classes
+            As for :meth:`fit`. ``X`` may be None beside ``pred_proba``, and is then returned so.
+
+        Returns
+        -------
+        X_clean : same kind as X
+            Eliminate: the rows ``sample_indices_``. Reannotate: X itself.
+        y_clean : ndarray of shape (len(sample_indices_),)
+        """
+        self.fit(X, y, pred_proba=pred_proba, groups=groups, trusted=trusted, classes=classes)
+        decision = self.suspects_.decide(self.action)
+        self.sample_indices_ = np.flatnonzero(decision.keep)
+        return resampled(X, y, decision, self.classes_)
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y is needed."""
@@ -588,6 +627,7 @@ class ConfidentLearning(BaseEstimator):
             raise InputError("frac_noise has no meaning for filter_by='confident_learning'; choose a prune rule")
         if self.n_suspects is not None and self.n_suspects < 0:
             raise InputError(f"n_suspects={self.n_suspects!r} must not be negative")
+        check_action(self.action)
 
     def _disagrees(self, proba: np.ndarray, codes: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Mark labelled rows whose likeliest class is another one; unlabelled rows are False."""
@@ -637,6 +677,21 @@ class ConfidentLearning(BaseEstimator):
         """The label proposed for each row, made on demand: (n,) labels can weigh more than the fit."""
         return self.classes_[self._guess]
 
+    @property
+    def suspects_(self) -> Suspects:
+        """The suspects in rank order, as the review and the repairs take them; made on demand."""
+        from trueneg.core.suspects import Suspects
+
+        rows = self.suspect_rows_
+        return Suspects(
+            row=rows,
+            candidate=self._codes[rows].astype(np.int64),
+            proposed_candidate=self._guess[rows].astype(np.int64),
+            candidate_ids=self.classes_,
+            n_rows=len(self._codes),
+            reason_of=lambda ranks: [self.reason(int(row)) for row in rows[ranks]],
+        )
+
     def reason(self, row: int) -> str:
         """Say in one sentence why a row is, or is not, a suspect.
 
@@ -681,9 +736,50 @@ def _prune_by_rate(
             return
 
 
-def _flags(trusted: Any, n: int) -> np.ndarray:
+def trusted_flags(trusted: Any, n: int) -> np.ndarray:
     """Return trusted as a mask of the rows."""
     flags = np.asarray(trusted)
     if flags.shape != (n,) or flags.dtype.kind != "b":
         raise InputError(f"trusted must be {n} booleans, one a row; it has shape {flags.shape} and type {flags.dtype}")
     return flags
+
+
+def check_action(action: Any) -> None:
+    """Refuse an action that changes no training rows, or none at all."""
+    if not isinstance(action, str) or action not in _ACTIONS:
+        raise InputError(f"action={action!r} is unknown; choose from {', '.join(_ACTIONS)}")
+
+
+def resampled(X: Any, y: Any, decision: Decision, classes: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Apply a decision about the rows to copies of X and y.
+
+    Parameters
+    ----------
+    X : array, sparse matrix or frame of n rows, or None
+    y : array-like of shape (n,)
+    decision : trueneg.core.suspects.Decision
+    classes : ndarray of shape (K,)
+        The label of each code.
+
+    Returns
+    -------
+    X_clean : same kind as X
+        X itself where every row is kept.
+    y_clean : ndarray
+    """
+    labels = np.array(y)
+    rows = np.flatnonzero(decision.new_label >= 0)
+    new = classes[decision.new_label[rows]]
+    if len(rows):
+        wide = labels.copy()
+        wide[rows] = new
+        # A label that y never held may not fit its type: longer text is cut, large numbers wrap.
+        if not np.array_equal(wide[rows], new):
+            wide = labels.astype(np.promote_types(labels.dtype, new.dtype))
+            wide[rows] = new
+        labels = wide
+    if X is None or decision.keep.all():
+        return X, labels[decision.keep]
+    rows_of = X.tocsr() if hasattr(X, "tocsr") else X
+    kept = np.flatnonzero(decision.keep)
+    return _safe_indexing(rows_of, kept), labels[kept]

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from trueneg.clean.confident_learning import blocks, check_probabilities, encode_labels, refuse_in_sample
+from trueneg.clean.confident_learning import (
+    blocks,
+    check_action,
+    check_probabilities,
+    encode_labels,
+    refuse_in_sample,
+    resampled,
+    trusted_flags,
+)
 from trueneg.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -254,6 +262,10 @@ class SuspectRanker(BaseEstimator):
     suspect_classes : "all" or array-like of labels, default="all"
         The given labels that may be wrong. Say so where only one kind can be: with hidden
         positives this is worth more than any formula.
+    action : {"eliminate", "reannotate"}, default="eliminate"
+        What ``fit_resample`` does: drop the rows, or give the proposed label.
+    min_probability : float, default=0.5
+        ``fit_resample`` acts on suspects at least so probably wrong.
     random_state : None
         Unused: nothing here is random. Present so that all systems are set up alike.
 
@@ -268,11 +280,11 @@ class SuspectRanker(BaseEstimator):
         That other label; for rows without a label, the best one.
     probability_ : ndarray of shape (n,), float64
         Probability that the given label is wrong, strictly increasing in the score; 0 where the
-        given label may not be wrong, NaN without a label.
+        given label may not be wrong or is trusted, NaN without a label.
     label_quality_ : ndarray of shape (n,)
         ``1 - probability_``.
     total_ : float or None
-        About how many given labels are wrong; None where this cannot be told before a review.
+        About how many given labels are wrong, trusted ones aside; None where this cannot be told before a review.
     total_range_ : tuple of two floats
         The total with the model read as believing the noise, and as knowing nothing of it.
     thresholds_, joint_, transition_ : ndarray
@@ -281,6 +293,8 @@ class SuspectRanker(BaseEstimator):
         In rank order, the rows whose score is positive, and at least as many as ``total_``.
     suspect_rows_ : ndarray
         Their row numbers.
+    sample_indices_ : ndarray of int64
+        Rows kept by ``fit_resample``, ascending; only after it.
     few_classes_ : ndarray
         Labels given to fewer than five rows: too few to judge.
     notes_ : list of str
@@ -294,13 +308,31 @@ class SuspectRanker(BaseEstimator):
     The joint follows Northcutt, Jiang and Chuang (2021), JAIR 70.
     """
 
-    def __init__(self, *, n_neighbors: int = 10, suspect_classes: Any = "all", random_state: Any = None) -> None:
+    def __init__(
+        self,
+        *,
+        n_neighbors: int = 10,
+        suspect_classes: Any = "all",
+        action: str = "eliminate",
+        min_probability: float = 0.5,
+        random_state: Any = None,
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.suspect_classes = suspect_classes
+        self.action = action
+        self.min_probability = min_probability
         self.random_state = random_state
 
     def fit(
-        self, X: Any, y: Any, *, pred_proba: Any = None, neighbors: Any = None, groups: Any = None, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        pred_proba: Any = None,
+        neighbors: Any = None,
+        groups: Any = None,
+        trusted: Any = None,
+        classes: Any = None,
     ) -> SuspectRanker:
         """Fit the weights, rank the rows, and turn the ranks into probabilities.
 
@@ -318,6 +350,9 @@ class SuspectRanker(BaseEstimator):
             its group and rows without a label have no vote.
         groups : array-like of shape (n,), default=None
             Rows of one group do not vote for each other.
+        trusted : array-like of bool of shape (n,), default=None
+            Rows whose label is known to be right: never suspects, probability 0. They stay in the
+            fit of the weights and of the joint, and they vote.
         classes : array-like of shape (K,), default=None
             The label of each column; None: integers 0..K-1, else the sorted labels.
 
@@ -327,6 +362,7 @@ class SuspectRanker(BaseEstimator):
         """
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        self._check_options()
         if pred_proba is None:
             from trueneg.clean.neighbors import out_of_fold_probabilities
 
@@ -334,19 +370,53 @@ class SuspectRanker(BaseEstimator):
         proba = check_probabilities(pred_proba, len(y))
         codes, self.classes_ = encode_labels(y, proba.shape[1], classes=classes)
         self._codes = codes
+        self._trusted = None if trusted is None else trusted_flags(trusted, len(codes)).copy()
         members = self._groups(groups, len(codes))
         ids = self._neighbors(X, neighbors, members, len(codes))
         suspect = self._suspect_codes()
         evidence = _Evidence(proba, codes, ids, members)
         self.notes_: list[str] = []
-        self.few_classes_ = self.classes_[evidence.counts < _FEW]
-        if len(self.few_classes_):
-            self.notes_.append(f"too few rows to judge the labels {', '.join(map(str, self.few_classes_[:10]))}")
+        self._note_few(evidence.counts)
         self._check_all(evidence)
         weights = self._weights(evidence)
         q_of = self._scores(evidence, weights, suspect)
         self._probabilities(evidence, q_of, suspect)
         return self
+
+    def fit_resample(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        pred_proba: Any = None,
+        neighbors: Any = None,
+        groups: Any = None,
+        trusted: Any = None,
+        classes: Any = None,
+    ) -> tuple[Any, np.ndarray]:
+        """Fit, then apply ``action`` to the suspects of at least ``min_probability``.
+
+        Parameters
+        ----------
+        X, y, pred_proba, neighbors, groups, trusted, classes
+            As for :meth:`fit`. ``X`` may be None beside ``pred_proba``, and is then returned so.
+
+        Returns
+        -------
+        X_clean : same kind as X
+            Eliminate: the rows ``sample_indices_``. Reannotate: X itself.
+        y_clean : ndarray of shape (len(sample_indices_),)
+        """
+        self.fit(X, y, pred_proba=pred_proba, neighbors=neighbors, groups=groups, trusted=trusted, classes=classes)
+        decision = self.suspects_.decide(self.action, min_probability=self.min_probability)
+        self.sample_indices_ = np.flatnonzero(decision.keep)
+        return resampled(X, y, decision, self.classes_)
+
+    def _check_options(self) -> None:
+        """Refuse options of ``fit_resample`` before any work is done."""
+        check_action(self.action)
+        if not 0 <= self.min_probability <= 1:
+            raise InputError(f"min_probability={self.min_probability!r} must lie in 0..1")
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that y is needed."""
@@ -394,6 +464,12 @@ class SuspectRanker(BaseEstimator):
         if unknown or not flags.any():
             raise InputError(f"suspect_classes names {unknown!r}, which are no labels; labels are {self.classes_[:20]}")
         return flags
+
+    def _note_few(self, counts: np.ndarray) -> None:
+        """Record the labels of too few rows."""
+        self.few_classes_ = self.classes_[counts < _FEW]
+        if len(self.few_classes_):
+            self.notes_.append(f"too few rows to judge the labels {', '.join(map(str, self.few_classes_[:10]))}")
 
     def _check_all(self, evidence: _Evidence) -> None:
         """Pass over the input once: refuse what is no probability, in-sample or all peaks."""
@@ -478,6 +554,12 @@ class SuspectRanker(BaseEstimator):
         scored = np.flatnonzero((codes >= 0) & suspect[codes]).astype(np.int32)
         if len(scored) == 0:
             raise InputError("no row carries one of suspect_classes; there is nothing to rank")
+        self.probability_ = np.where(codes >= 0, 0.0, np.nan)
+        if self._trusted is not None:
+            scored = scored[~self._trusted[scored]]
+            if len(scored) == 0:
+                self._nothing_doubted()
+                return
         ordered = scored[np.argsort(-self.score_[scored], kind="stable")]
         rows, weight = ordered, np.ones(len(ordered))
         if len(ordered) > _FIT_ROWS:
@@ -500,11 +582,17 @@ class SuspectRanker(BaseEstimator):
             self.notes_.append("the number of wrong labels cannot be told before a review")
         self.total_ = float(weight @ target) if told else None
         self.alpha_, self.beta_ = _fit_sigmoid(self.score_[rows], target, weight)
-        self.probability_ = np.where(codes >= 0, 0.0, np.nan)
         self.probability_[scored] = _sigmoid(self.alpha_ * self.score_[scored] + self.beta_)
         positive = int((self.score_[scored] > 0).sum())
         listed = max(positive, int(np.ceil(float(weight @ target))))
         self.suspect_rows_ = ordered[:listed].astype(np.int64)
+
+    def _nothing_doubted(self) -> None:
+        """Record that every label that may be wrong is trusted: there is no suspect and nothing to fit."""
+        self.notes_.append("every label that may be wrong is trusted: there are no suspects")
+        self.total_, self.total_range_ = 0.0, (0.0, 0.0)
+        self.alpha_ = self.beta_ = float("nan")
+        self.suspect_rows_ = np.empty(0, dtype=np.int64)
 
     @property
     def proposed_(self) -> np.ndarray:
@@ -547,7 +635,11 @@ class SuspectRanker(BaseEstimator):
             return f"row {row} has no label; the best supported is {proposed!s}"
         what = "model and neighbours support" if self.b_ > 0 else "the model supports"
         more = "more" if self.score_[row] > 0 else "less"
+        trusted = self._trusted is not None and bool(self._trusted[row])
+        verdict = (
+            "the label is trusted" if trusted else f"the label is wrong with probability {self.probability_[row]:.2f}"
+        )
         return (
             f"row {row} is labelled {self.classes_[self._codes[row]]!s}; {what} {proposed!s} {more} "
-            f"(log margin {self.score_[row]:.2f}); the label is wrong with probability {self.probability_[row]:.2f}"
+            f"(log margin {self.score_[row]:.2f}); {verdict}"
         )

@@ -112,6 +112,7 @@ class Context:
                 self.codes,
                 pred_proba=self.probability,
                 neighbors=self.neighbors,
+                trusted=self.trusted,
                 classes=np.arange(len(self.classes)),
             )
         return self._rankers[suspect]

@@ -24,8 +24,6 @@ def directed(context: Context, code: str, title: str, suspect: int | None, words
     if suspect is not None:
         judged &= context.codes == suspect
     probability = np.where(judged, probability, 0.0)
-    if context.trusted is not None:
-        probability[context.trusted] = 0.0
     about = float(probability.sum())
     order = np.argsort(-probability, kind="stable")
     named = int((probability >= NAMED).sum())
