@@ -218,3 +218,33 @@ def test_trusted_rows_are_no_suspects():
     listed = [r["row"] for r in out.suspects_arrow.to_pylist() if r["finding"] == "TN201" and r["probability"] > 0]
     assert listed
     assert not trusted[listed].any()
+
+
+def test_a_large_table_asks_few_rows_and_ranks_as_well(monkeypatch):
+    """Above the limit of queries neighbours still help, and the weights are not bent by asking the suspects."""
+    from sklearn.metrics import average_precision_score
+
+    from trueneg.jobs.audit.context import Context
+
+    rng = np.random.default_rng(10)
+    centre = rng.normal(size=(12, 6)) * 3
+    group = rng.integers(0, 12, 6000)
+    x = centre[group] + rng.normal(size=(6000, 6))
+    truth = group < 2
+    hidden = truth & (rng.random(6000) < 0.25)
+    table = pa.table({f"x{j}": x[:, j] for j in range(6)} | {"y": (truth & ~hidden).astype(int)})
+    options = {"label": "y", "positive": "1", "select": ["TN201"], "quick": False}
+
+    def quality(limit):
+        monkeypatch.setattr(Context, "MAX_NEIGHBOR_QUERIES", limit)
+        out = trueneg.audit(table, **options)
+        (found,) = [f for f in out.findings if f.code == "TN201"]
+        score = np.zeros(6000)
+        score[found.rows] = np.linspace(1, 0.1, len(found.rows))
+        return average_precision_score(hidden, score), found.details["expected number"], out.report["input"]["saw"]
+
+    whole, about, _ = quality(10_000)
+    part, about_part, saw = quality(2_000)
+    assert any("of 6,000 rows" in line for line in saw)
+    assert part >= whole - 0.03
+    assert about_part == pytest.approx(about, rel=0.35)

@@ -153,9 +153,9 @@ def _derivatives(
     return value, gradient, hessian
 
 
-def _fit_weights(evidence: _Evidence, free: np.ndarray) -> np.ndarray:
+def _fit_weights(evidence: _Evidence, free: np.ndarray, among: np.ndarray | None) -> np.ndarray:
     """Fit (a, b, c) by Newton steps on evenly spaced labelled rows; steps that lose are halved."""
-    known = np.flatnonzero(evidence.codes >= 0)
+    known = np.flatnonzero(evidence.codes >= 0) if among is None else among[evidence.codes[among] >= 0]
     rows = known[_evenly(len(known), _FIT_ROWS)]
     prior = np.array([1.0, 0.0, 0.0]) * free
     weights = prior.copy()
@@ -333,6 +333,7 @@ class SuspectRanker(BaseEstimator):
         groups: Any = None,
         trusted: Any = None,
         classes: Any = None,
+        fit_rows: Any = None,
     ) -> SuspectRanker:
         """Fit the weights, rank the rows, and turn the ranks into probabilities.
 
@@ -355,6 +356,10 @@ class SuspectRanker(BaseEstimator):
             fit of the weights and of the joint, and they vote.
         classes : array-like of shape (K,), default=None
             The label of each column; None: integers 0..K-1, else the sorted labels.
+        fit_rows : array-like of int of shape (m,), default=None
+            Row numbers to fit the weights on; None: at most 50,000 evenly spaced rows. Give them
+            where neighbours were asked for some rows only: a part of those rows that was drawn
+            without looking at labels or scores, or the weight of the neighbours is biased.
 
         Returns
         -------
@@ -378,7 +383,7 @@ class SuspectRanker(BaseEstimator):
         self.notes_: list[str] = []
         self._note_few(evidence.counts)
         self._check_all(evidence)
-        weights = self._weights(evidence)
+        weights = self._weights(evidence, self._fit_rows(fit_rows, len(codes)))
         q_of = self._scores(evidence, weights, suspect)
         self._probabilities(evidence, q_of, suspect)
         return self
@@ -411,6 +416,16 @@ class SuspectRanker(BaseEstimator):
         decision = self.suspects_.decide(self.action, min_probability=self.min_probability)
         self.sample_indices_ = np.flatnonzero(decision.keep)
         return resampled(X, y, decision, self.classes_)
+
+    @staticmethod
+    def _fit_rows(fit_rows: Any, n: int) -> np.ndarray | None:
+        """Check the rows to fit on."""
+        if fit_rows is None:
+            return None
+        rows = np.asarray(fit_rows)
+        if rows.ndim != 1 or not rows.size or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n:
+            raise InputError(f"fit_rows must be row numbers from 0 to {n - 1}, at least one")
+        return np.sort(rows)
 
     def _check_options(self) -> None:
         """Refuse options of ``fit_resample`` before any work is done."""
@@ -489,13 +504,13 @@ class SuspectRanker(BaseEstimator):
                 stacklevel=3,
             )
 
-    def _weights(self, evidence: _Evidence) -> np.ndarray:
+    def _weights(self, evidence: _Evidence, among: np.ndarray | None) -> np.ndarray:
         """Fit the weights; evidence with a negative weight is left out, and that is noted."""
         free = np.array([True, evidence.neighbors is not None, True])
-        weights = _fit_weights(evidence, free)
+        weights = _fit_weights(evidence, free, among)
         while (weights[:2] < 0).any():
             free[:2] &= weights[:2] >= 0
-            weights = _fit_weights(evidence, free)
+            weights = _fit_weights(evidence, free, among)
         for index in (0, 1):
             if not free[index] and (index == 0 or evidence.neighbors is not None):
                 self.notes_.append(f"{_WEIGHT_NAMES[index]} contradicts the given labels and was left out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Context:
     stages: Stages
     notes: list[str] = field(default_factory=list)
 
-    MAX_NEIGHBOR_QUERIES = 20_000
+    MAX_NEIGHBOR_QUERIES: ClassVar[int] = 20_000
 
     @property
     def names(self) -> list[str]:
@@ -72,33 +72,82 @@ class Context:
 
     @cached_property
     def neighbors(self) -> np.ndarray | None:
-        """Ids (n, 10) of the nearest labelled rows, own row and own group excluded; None where too many."""
-        n = len(self.codes)
+        """Ids (n, 10) of the nearest labelled rows, own row and own group excluded; -1 where not asked.
+
+        None where no representation is there. Up to 20,000 rows all are asked; above, see ``asked``.
+        """
         if self.data is None or self.quick:
             return None
-        if n > self.MAX_NEIGHBOR_QUERIES:
-            self.notes.append(
-                f"neighbours were not used for the ranking: {n:,} rows are more than the "
-                f"{self.MAX_NEIGHBOR_QUERIES:,} queries an audit makes"
-            )
-            return None
         return self.stages.get("neighbors", lambda: {"ids": self._nearest()})["ids"]
+
+    @cached_property
+    def asked(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The rows whose neighbours are looked up, and the part of them drawn evenly (None where all are asked).
+
+        Half of the queries go to rows drawn without looking at anything, on which the weights are fitted;
+        the other half to the rows that the probabilities suspect most, in each direction of error.
+        """
+        n = len(self.codes)
+        if n <= self.MAX_NEIGHBOR_QUERIES:
+            return np.arange(n), None
+        half = self.MAX_NEIGHBOR_QUERIES // 2
+        even = np.sort(np.random.default_rng(self.seed).choice(n, half, replace=False))
+        margin = self._margin()
+        two_ways = self.negative is not None and self.positive is not None
+        parts = [self.codes == c for c in (self.negative, self.positive)] if two_ways else [self.codes >= 0]
+        most = [even]
+        for part in parts:
+            rows = np.flatnonzero(part)
+            quota = min(len(rows), half // len(parts))
+            most.append(rows[np.argpartition(-margin[rows], quota - 1)[:quota]] if quota else rows)
+        rows = np.unique(np.concatenate(most))
+        self.notes.append(
+            f"neighbours were looked up for {len(rows):,} of {n:,} rows: {half:,} drawn evenly, and the most suspicious"
+        )
+        return rows, even
+
+    def _margin(self) -> np.ndarray:
+        """Log of the largest other probability over that of the given label (n,); 0 for unjudged rows."""
+        out = np.zeros(len(self.codes))
+        if self.probability is None:
+            return out
+        for start in range(0, len(out), 100_000):
+            part = slice(start, start + 100_000)
+            logs = np.log(np.maximum(self.probability[part], 1e-6))
+            judged = np.flatnonzero(self.codes[part] >= 0)
+            given = self.codes[part][judged]
+            own = logs[judged, given]
+            logs[judged, given] = -np.inf
+            out[part][judged] = logs[judged].max(axis=1) - own
+        return out
 
     def _nearest(self) -> np.ndarray:
         from trueneg.core.neighbors import top_k
 
-        data = self.data
-        if data is None:
-            return np.empty((len(self.codes), 0), np.int64)
-        self.progress("nearest labelled rows")
         n = len(self.codes)
+        out = np.full((n, 10), -1, np.int32)
+        if self.data is None:
+            return out
+        rows, _ = self.asked
+        self.progress(f"nearest labelled rows of {len(rows):,}")
         labelled = np.flatnonzero(self.codes >= 0)
-        pool = data.embedding[labelled]
+        everything = len(labelled) == n
+        # The same object on both sides halves the work, and no copy of a large table is made.
+        pool = self.data.embedding if everything else self.data.embedding[labelled]
+        queries = self.data.embedding if len(rows) == n else self.data.embedding[rows]
         place = np.full(n, -1, np.int64)
         place[labelled] = np.arange(len(labelled))
-        together = data.duplicate_of if self.groups is None else self.groups
-        _, found = top_k(data.embedding, pool, 10, exclude=place, query_groups=together, pool_groups=together[labelled])
-        return np.where(found >= 0, labelled[np.maximum(found, 0)], -1)
+        together = self.data.duplicate_of if self.groups is None else self.groups
+        _, found = top_k(
+            queries,
+            pool,
+            10,
+            exclude=place[rows],
+            query_groups=together[rows],
+            pool_groups=together[labelled],
+        )
+        out[rows] = np.where(found >= 0, labelled[np.maximum(found, 0)], -1)
+        return out
 
     def ranker(self, suspect: int | None) -> Any:
         """Return the fitted suspect ranking; ``suspect`` is the one given class that may be wrong, None for all."""
@@ -114,8 +163,13 @@ class Context:
                 neighbors=self.neighbors,
                 trusted=self.trusted,
                 classes=np.arange(len(self.classes)),
+                fit_rows=self._fit_rows(),
             )
         return self._rankers[suspect]
+
+    def _fit_rows(self) -> np.ndarray | None:
+        even = None if self.neighbors is None else self.asked[1]
+        return None if even is None else even[self.codes[even] >= 0]
 
     @cached_property
     def _rankers(self) -> dict[int | None, Any]:
