@@ -263,3 +263,18 @@ def test_numba_is_not_loaded_for_small_work():
     source = str(Path(neighbors.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": source}, check=False)
     assert done.returncode == 0
+
+
+def test_missing_numba_is_said_once(monkeypatch):
+    """A large search without numba names the cure, once, and its result is the same."""
+    x = np.random.default_rng(2).normal(size=(60, 5)).astype(np.float32)
+    want = top_k(x, x, 3)
+    for name in ("_NUMBA_CELLS", "_SLOW_CELLS"):
+        monkeypatch.setattr(neighbors, name, 0)
+    monkeypatch.setattr(neighbors, "_kernels", lambda: None)
+    neighbors._say_slow.cache_clear()
+    with pytest.warns(UserWarning, match=r"pip install 'trueneg\[fast\]'") as said:
+        got = [top_k(x, x, 3) for _ in range(2)]
+    check(got[0], want)
+    assert len(said) == 1
+    assert Path(said[0].filename) == Path(__file__)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,10 +31,12 @@ Index = Callable[[NDArray[Any], int], tuple[ArrayLike, ArrayLike]]
 
 _METRICS = {"cosine": 0, "euclidean": 1, "inner": 2}
 _TILE = 768  # rows of a score tile: some 2 MiB of float32, small enough to be scanned from cache
+_RUN = 64  # cells that the compiled scan passes over in one go where none reaches the threshold
 _UNIT = 2.0**-24  # unit roundoff of float32
 _GRID = 2.0**40  # float64 scores equal to 40 bits are ties: the last bits are noise of the summation order
 _LARGEST = 1e18  # a row norm above this would leave float32 when squared
 _NUMBA_CELLS = 4_000_000  # below this many scores the NumPy path is done before numba has loaded
+_SLOW_CELLS = 100_000_000  # from here on a missing numba costs seconds, and is said once
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -345,7 +348,10 @@ def _search(
     same: bool,
 ) -> None:
     """Walk over the tiles: the pool is streamed once, and a symmetric product is taken once."""
-    kernels = _kernels() if left.n * right.n >= _NUMBA_CELLS else None
+    cells = left.n * right.n
+    kernels = _kernels() if cells >= _NUMBA_CELLS else None
+    if kernels is None and cells >= max(_NUMBA_CELLS, _SLOW_CELLS):
+        _say_slow()
     tile = plan.tile
     floor = np.full(left.n, -np.inf, dtype=np.float32)
     scores = np.empty(tile * tile, dtype=np.float32)
@@ -379,6 +385,8 @@ def _scan(
         _merge(block, left, right, plan, rules, state)
         return
     keys, rows, floor = (array[a : a + n] for array in state)
+    if np.isneginf(floor[0]) and not block.flags.c_contiguous:
+        block = np.ascontiguousarray(block)  # the first tile of these queries: the scan by rows finds a threshold
     by_row = block.flags.c_contiguous
     kernels[0 if by_row else 1](
         block if by_row else block.T,
@@ -516,6 +524,16 @@ def _search_index(
 
 
 @functools.cache
+def _say_slow() -> None:
+    """Say once that numba is missing: the result stays the same, the wait does not."""
+    msg = (
+        "numba is not installed, so this large neighbour search takes its slower NumPy path (same result): "
+        "pip install 'trueneg[fast]'"
+    )
+    warnings.warn(msg, UserWarning, stacklevel=4)
+
+
+@functools.cache
 def _kernels() -> tuple[Any, Any] | None:
     """Compile the two scans, of a tile by its rows and by its columns; None without numba."""
     try:
@@ -527,7 +545,7 @@ def _kernels() -> tuple[Any, Any] | None:
     exact = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(_nb_exact)
     offer = jit(_nb_offer)
     visit = _nb_visit(jit, exact, offer)
-    return jit(_nb_by_row(visit)), jit(_nb_by_column(visit))
+    return jit(_nb_by_row(visit, jit(_nb_warm))), jit(_nb_by_column(visit))
 
 
 def _nb_exact(q: Any, p: Any, size: float, code: int) -> float:
@@ -588,23 +606,55 @@ def _nb_visit(jit: Any, exact: Any, offer: Any) -> Any:
     return visit
 
 
-def _nb_by_row(visit: Any) -> Any:
+def _nb_warm(line: Any, left: Any, right: Any, exclude: Any, first: int, q: int, best: Any) -> float:
+    """Find the k-th best float32 score among the cells of a tile row that the rules allow; -inf for fewer."""
+    k = best.shape[0]
+    best[:] = -np.inf
+    worst = best[0]
+    for p in range(line.shape[0]):
+        value = line[p]
+        if value <= worst:
+            continue
+        if exclude.shape[0] > 0 and exclude[q] == first + p:
+            continue
+        if left[2].shape[0] > 0 and left[2][q] == right[2][p]:
+            continue
+        at = 0
+        while 2 * at + 1 < k:  # sink from the root of the heap
+            child = 2 * at + 1
+            if child + 1 < k and best[child + 1] < best[child]:
+                child += 1
+            if best[child] >= value:
+                break
+            best[at] = best[child]
+            at = child
+        best[at] = value
+        worst = best[0]
+    return worst
+
+
+def _nb_by_row(visit: Any, warm: Any) -> Any:
     """Build the scan of a tile whose rows are queries."""
 
     def by_row(block: Any, state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any) -> None:
         floor = state[2]
         n, m = block.shape
+        k = state[0].shape[1]
+        best = np.empty(k if k <= m else 0, dtype=np.float32)
         for q in range(n):
-            for start in range(0, m, 128):
-                stop = min(start + 128, m)
-                low = floor[q]
-                hit = False
-                for p in range(start, stop):
-                    hit |= block[q, p] >= low
+            line = block[q]
+            if k <= m and floor[q] == -np.inf:
+                # k cells of this tile score at least their k-th best, less the error on either side.
+                floor[q] = np.float32(warm(line, left, right, exclude, how[2], q, best) - 2 * margin[q])
+            for start in range(0, m, _RUN):
+                # A view counted from 0 and an integer sum are what the compiler turns into vector code.
+                part, low, hit = line[start : start + _RUN], floor[q], np.int32(0)
+                for i in range(part.shape[0]):
+                    hit |= np.int32(part[i] >= low)
                 if hit:
-                    for p in range(start, stop):
-                        if block[q, p] >= floor[q]:
-                            visit(state, left, right, exclude, margin, how, q, p)
+                    for i in range(part.shape[0]):
+                        if part[i] >= floor[q]:
+                            visit(state, left, right, exclude, margin, how, q, start + i)
 
     return by_row
 
@@ -616,14 +666,14 @@ def _nb_by_column(visit: Any) -> Any:
         floor = state[2]
         n, m = block.shape
         for p in range(n):
-            for start in range(0, m, 128):
-                stop = min(start + 128, m)
-                hit = False
-                for q in range(start, stop):
-                    hit |= block[p, q] >= floor[q]
+            line = block[p]
+            for start in range(0, m, _RUN):
+                part, low, hit = line[start : start + _RUN], floor[start : start + _RUN], np.int32(0)
+                for i in range(part.shape[0]):
+                    hit |= np.int32(part[i] >= low[i])
                 if hit:
-                    for q in range(start, stop):
-                        if block[p, q] >= floor[q]:
-                            visit(state, left, right, exclude, margin, how, q, p)
+                    for i in range(part.shape[0]):
+                        if part[i] >= low[i]:
+                            visit(state, left, right, exclude, margin, how, start + i, p)
 
     return by_column
