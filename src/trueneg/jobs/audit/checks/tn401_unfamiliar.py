@@ -40,7 +40,8 @@ def run(context: Context) -> Finding:
         CODE,
         TITLE,
         "advice",
-        f"{far.size:,} rows are far from all others (nearest similarity below {bar:.2f}; {len(asked):,} rows were looked at)",
+        f"{far.size:,} rows are far from all others (nearest similarity below {bar:.2f}); "
+        f"{len(asked):,} rows were looked at",
         severity="low",
         estimate=wilson(drawn, len(usual)),
         unit="share of rows",
