@@ -26,6 +26,7 @@ LIMITS = {
     "min_ratio": ("ratio", ">="),
     "max_ratio": ("ratio", "<="),
     "max_mib": ("ours_mib", "<="),
+    "max_cpu_s": ("ours_cpu_s", "<="),
     "max_wall_s": ("ours_wall_s", "<="),
 }
 CHILD = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from trueneg.core.errors import InputError
 from trueneg.judge import noisy_metrics as nm
+from trueneg.judge._noisy_metrics.rates import noncentral_fisher
 from trueneg.judge.noisy_metrics import NoiseRates
 
 COUNTS = st.tuples(*[st.integers(1, 5000)] * 4)
@@ -231,7 +234,7 @@ def test_difference_test_equals_fisher_for_a_simple_sample():
     from scipy.stats import fisher_exact
 
     for table in ([[12, 5], [3, 9]], [[0, 4], [7, 1]], [[6, 6], [6, 6]]):
-        assert nm._noncentral_fisher(np.array(table), 1.0) == pytest.approx(fisher_exact(table).pvalue)
+        assert noncentral_fisher(np.array(table), 1.0) == pytest.approx(fisher_exact(table).pvalue)
 
 
 @pytest.mark.parametrize("cells", [False, True])
@@ -245,7 +248,7 @@ def test_intervals_cover_with_audited_rates(cells):
         y, p, seen = _world(rng, (0.3, 0.3), n=3000)
         rates = _audit(rng, y, p, seen, 150)
         if not cells:
-            rates = nm.replace(rates, by_prediction=None, difference_p=None)
+            rates = replace(rates, by_prediction=None, difference_p=None)
         got = nm.corrected_metrics(seen, p, rates, metrics="f1", n_draws=600, random_state=rng)["f1"]
         hits += got.low <= true <= got.high
     assert 0.80 <= hits / trials <= 0.99
@@ -296,3 +299,25 @@ def test_same_seed_same_answer():
     first = run()
     np.random.default_rng(0).random(5)
     assert first == run()
+
+
+@pytest.mark.parametrize("counts", [(60, 40, 30, 9870), (3, 0, 0, 5), (0, 0, 4, 6), (5, 5, 0, 0)])
+def test_drawn_counts_follow_the_multinomial_law(counts):
+    """Protects the faster sampler: means and covariances are the multinomial's, empty cells stay empty."""
+    from trueneg.judge._noisy_metrics.correction import _sample
+
+    c = np.array(counts, float)
+    n, p = c.sum(), c / c.sum()
+    draws = _sample(c, 40_000, np.random.default_rng(0))
+    assert (draws.sum(axis=1) == n).all()
+    want = n * (np.diag(p) - np.outer(p, p))
+    spread = np.sqrt(np.diag(want))
+    assert (np.abs(draws.mean(axis=0) - c) <= 4.5 * spread / 200).all()
+    assert (np.abs(np.cov(draws.T) - want) <= 6 * np.outer(spread, spread) / 200 + 1e-12).all()
+
+
+def test_compare_from_counts_pairs_nothing_but_the_rates():
+    """Protects independence: without rows, equal models must tie by chance, not by the order of the draws."""
+    tables = {"a": [60, 40, 30, 870], "b": [62, 40, 28, 870]}
+    got = nm.compare(tables, NoiseRates(0.1, 0.001), metric="recall", n_draws=4000, random_state=0)
+    assert 0.5 < got.beats("b", "a") < 0.75

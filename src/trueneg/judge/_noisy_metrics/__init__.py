@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.judge.noisy_metrics`; import them from there."""
