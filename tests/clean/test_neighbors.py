@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-import trueneg.clean.neighbors as module
+from trueneg.clean._neighbors import search
 from trueneg.clean.neighbors import NeighborNegativeCleaner, characterise, random_removal
 from trueneg.core.errors import InputError
 from trueneg.data import redocred
@@ -27,12 +27,12 @@ def similarity(a, b, metric):
 def brute_force(monkeypatch):
     """Put the neighbour search on a brute force, so that this file tests the cleaner alone."""
 
-    def top_k(queries, pool, k, metric):
+    def top_k(queries, pool, k, *, metric):
         scores = similarity(queries, pool, metric)
         order = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, len(pool))]
         return np.take_along_axis(scores, order, axis=1).astype(np.float32), order
 
-    monkeypatch.setattr(module, "_top_k", top_k)
+    monkeypatch.setattr(search, "top_k", top_k)
 
 
 def hidden_positives(seed=0, n=240, share=0.4):
