@@ -62,4 +62,4 @@ def test_claim_without_its_data_is_not_run_and_never_held(tmp_path, monkeypatch)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
     assert row["holds"] is None
-    assert "TRUENEG_DATA" in row["not_run"]
+    assert "trueneg data get uci" in row["not_run"]

@@ -27,6 +27,7 @@ app.command("trueneg.cli.report:report", name="report", help="Draw an audit's pa
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")
 data_app.command("trueneg.cli.data:list_data", name="list")
+data_app.command("trueneg.cli.data:get_data", name="get")
 app.command(claims_app)
 app.command(data_app)
 

@@ -1,6 +1,8 @@
-"""The public data sets that claims and benchmarks use, by name: licence, size, checksum, origin.
+"""The public data sets that claims and benchmarks use, by name: licence, size, SHA-256, and how to get each.
 
-Nothing is downloaded here. The files lie in the folder that ``TRUENEG_DATA`` names, one sub-folder a set.
+There are four ways to a file: inside an installed package, as a member of a wheel from the package index, at a pinned
+commit of a public repository, and in a folder of your own that ``TRUENEG_DATA`` names (one sub-folder a set). What is
+fetched lands in that folder too. Nothing is downloaded here: :mod:`trueneg.data.download` does that, when asked.
 """
 
 from __future__ import annotations
@@ -8,12 +10,55 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import shlex
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import IO, Any, Literal
 
 from trueneg.core.errors import ClaimNotRun, InputError
 
 VARIABLE = "TRUENEG_DATA"
+Way = Literal["package", "wheel", "repository", "local"]
+State = Literal["inside a package", "here", "changed", "can be fetched", "local only"]
+_IMPORT_NAMES = {"scikit-learn": "sklearn"}
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a data set, and where it comes from.
+
+    Parameters
+    ----------
+    name : str
+        Its path inside the set's folder, with forward slashes.
+    bytes : int
+        Its size.
+    sha256 : str
+        64 hexadecimal digits; of a packed file, over the sorted lines ``sha256(member)  member``.
+    way : {"package", "wheel", "repository", "local"}
+        How to get it; "local" means that only a folder which holds it can give it.
+    where : str
+        The package, the wheel (``name==version``) or the repository (``owner/name``).
+    commit : str
+        Of a repository.
+    path : str
+        Its path there; of a packed file a pattern that ends in ``/*.ext``.
+    packed : bool
+        A zip made from several members; its bytes depend on the zlib that wrote it, hence the sum over the members.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    way: Way
+    where: str
+    commit: str = ""
+    path: str = ""
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -23,125 +68,107 @@ class Dataset:
     Parameters
     ----------
     name : str
-        The name here, also that of its folder; with a dot in it, the name of a single file.
+        The name here, also that of its folder; a set that is one file beside the folders has the name of that file.
+    content : str
+        What it holds, in a line.
     licence : str
         As its origin states it.
+    terms : str
+        What the licence forbids, where it forbids something ("never redistribute", "research only").
     origin : str
-        Public repository and commit.
-    files : dict
-        File name to (bytes, first 16 hexadecimal digits of its SHA-256).
+        The package, wheel, or repository and commit.
+    made : str
+        For a file made from an origin that has no such file: how.
+    files : dict of str to File
+        By name.
     """
 
     name: str
-    licence: str
-    origin: str
-    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    content: str = ""
+    licence: str = ""
+    terms: str = ""
+    origin: str = ""
+    made: str = ""
+    files: Mapping[str, File] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         """Size of all files together."""
-        return sum(size for size, _ in self.files.values())
+        return sum(item.bytes for item in self.files.values())
+
+    @property
+    def needed(self) -> list[File]:
+        """The files without which the set is not there: all that can be got, or all where none can."""
+        return [item for item in self.files.values() if item.way != "local"] or list(self.files.values())
+
+    @property
+    def notice(self) -> str:
+        """The licence, and what it forbids."""
+        told = f"; {self.terms}" if self.terms and self.terms not in self.licence else ""
+        return f"licence: {self.licence}{told}"
+
+    def below(self, root: Path) -> Path:
+        """Return the folder that holds the files, in a folder laid out like TRUENEG_DATA."""
+        return root if self.name in self.files else root / self.name
 
 
-_SETS = (
-    Dataset(
-        "redocred",
-        "MIT",
-        "tonytan48/Re-DocRED @ ccfb54f5ddf5",
-        {
-            "dev_revised.json": (3_245_588, "051ee1d057204a5d"),
-            "test_revised.json": (3_207_228, "ea673b7ef91e1651"),
-        },
-    ),
-    Dataset(
-        "label_errors",
-        "Apache-2.0",
-        "cleanlab/label-errors @ 6d5d6b31a132",
-        {
-            "mnist_pyx.npy": (800_128, "403d0f1188c8940c"),
-            "mnist_mturk.json": (29_472, "448bd00fc9df262c"),
-            "mnist_original_labels.npy": (20_128, "9c4b8d0ef379b2ce"),
-            "cifar10_pyx.npy": (800_128, "c445b25cee680e39"),
-            "cifar10_mturk.json": (88_252, "81b2c16c9eee060d"),
-            "cifar10_original_labels.npy": (20_128, "8fba587d5b11011d"),
-            "20news_pyx.npy": (1_205_248, "aa3669c77dd6d8c3"),
-            "20news_mturk.json": (32_013, "0f14cda08aedfa79"),
-            "20news_original_labels.npy": (15_192, "079079c382f23c63"),
-        },
-    ),
-    Dataset(
-        "semeval2010_task8",
-        "CC-BY-3.0",
-        "racerandom/RelationClassification @ 438eff6552be",
-        {
-            "TEST_FILE_FULL.TXT": (473_888, "9ec7a35d5582b4da"),
-            "TRAIN_FILE.TXT": (1_397_759, "3c2df4be8778c6d1"),
-        },
-    ),
-    Dataset(
-        "mulan",
-        "research; repository GPL-3.0",
-        "tsoumakas/mulan @ 43f6389095ad",
-        {
-            "bibtex-test.arff": (1_215_637, "9b03329cde64d3f9"),
-            "bibtex-train.arff": (2_292_961, "8dcc9de6e0b2ceba"),
-            "delicious-test.arff": (757_565, "2dfb01723a819914"),
-            "delicious-train.arff": (3_056_590, "030186cdb542ebdd"),
-            "scene-test.arff": (3_090_742, "ea38d20296b3ff7e"),
-            "scene-train.arff": (3_127_968, "b53ba93bdf412de9"),
-            "tmc2007-500-test.arff": (1_054_414, "b24f9c3f1eba77c9"),
-            "tmc2007-500-train.arff": (3_152_791, "edfe7b7615c6f80e"),
-            "yeast-test.arff": (918_515, "4aaac102bff9669a"),
-            "yeast-train.arff": (1_501_117, "e759dc991ff54694"),
-            "emotions-test.arff": (132_007, "f13d4b746b7b5c8e"),
-            "emotions-train.arff": (252_080, "bbe704106c79bb8f"),
-        },
-    ),
-    Dataset(
-        "uci",
-        "UCI/Statlog; not stated",
-        "vfeofanov/trans-bounds-maj-vote @ ec70f6d77646",
-        {
-            "dna.scale": (499_248, "03d39477c5e48415"),
-            "dna.scale.test": (293_744, "d2eeed170e4e38ae"),
-            "pendigits": (864_387, "e8e3572d9c5196a5"),
-        },
-    ),
-    Dataset(
-        "nsl_kdd",
-        "research",
-        "defcom17/NSL_KDD @ 27bbbdf5c5cc",
-        {
-            "KDDTrain+_20Percent.txt": (3_822_033, "7ea86479faab5ca2"),
-            "KDDTest+.txt": (3_441_513, "fa46b0935342616a"),
-            "KDDTest-21.txt": (1_814_092, "746993ac9e258688"),
-            "Attack_Types.csv": (300, "8b2ded847bc9c6bc"),
-            "Field_Names.csv": (1_050, "e6ce1b1f35966a20"),
-        },
-    ),
-    Dataset(
-        "20newsgroups.parquet",
-        "public research set",
-        "yao8839836/text_gcn @ 962223652e9b",
-        {"20newsgroups.parquet": (10_480_846, "75a3f138510a2b0e")},
-    ),
-)
-_BY_NAME = {item.name: item for item in _SETS}
+@cache
+def _catalogue() -> dict[str, Dataset]:
+    """Read the catalogue that lies beside this module."""
+    import tomllib
+
+    text = Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8")
+    return {name: _dataset(name, entry) for name, entry in tomllib.loads(text).items()}
+
+
+def _dataset(name: str, entry: dict[str, Any]) -> Dataset:
+    """Build one set; what a file does not say of its origin is that of the set."""
+    common = {key: entry.get(key, "") for key in ("way", "where", "commit")}
+    files = {}
+    for given in entry["files"]:
+        item = {**common, "path": given["name"], **given}
+        files[given["name"]] = File(**item)
+    origin = " @ ".join(part for part in (entry["where"], entry.get("commit")) if part)
+    told = {key: entry.get(key, "") for key in ("content", "licence", "terms", "made")}
+    return Dataset(name=name, origin=origin, files=files, **told)
 
 
 def names() -> list[str]:
     """Return the names of all sets, sorted."""
-    return sorted(_BY_NAME)
+    return sorted(_catalogue())
 
 
 def get(name: str) -> Dataset:
     """Return what is known of a set; an unknown name is an InputError with the nearest one."""
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+    known = _catalogue()
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     tail = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names())}"
     msg = f"there is no data set {name!r}; {tail}"
     raise InputError(msg)
+
+
+def root() -> Path | None:
+    """Return the folder that TRUENEG_DATA names, None where it is not set."""
+    given = os.environ.get(VARIABLE)
+    return Path(given).expanduser() if given else None
+
+
+def packaged(item: File) -> Path | None:
+    """Return the path of a file inside an installed package, None where the package is not installed.
+
+    The package is found and not imported: listing the data sets must not cost the import of scikit-learn.
+    """
+    from importlib.resources import files
+    from importlib.util import find_spec, module_from_spec
+
+    module, _, inside = item.path.partition("/")
+    spec = find_spec(module)
+    if spec is None:
+        return None
+    path = Path(str(files(module_from_spec(spec)).joinpath(inside)))
+    return path if path.is_file() else None
 
 
 def folder(name: str) -> Path:
@@ -150,31 +177,23 @@ def folder(name: str) -> Path:
     Raises
     ------
     ClaimNotRun
-        When the data is not there; the message says what to set or fetch.
+        When the data is not there; the message holds the command that gets it.
     """
     item = get(name)
-    root = os.environ.get(VARIABLE)
-    if not root:
-        msg = (
-            f"the data set {name} is not at hand: set {VARIABLE} to a folder that holds {name} "
-            f"({item.origin}, {item.bytes / 1e6:.1f} MB, licence: {item.licence})"
-        )
-        raise ClaimNotRun(msg)
-    place = Path(root) if name in item.files else Path(root) / name
-    missing = [file for file in item.files if not (place / file).is_file()]
-    if missing:
-        msg = (
-            f"the data set {name} is not at hand: {missing[0]} is missing in {place} ({VARIABLE}); "
-            f"it comes from {item.origin}"
-        )
-        raise ClaimNotRun(msg)
+    inside = _inside(item)
+    if inside is not None:
+        return inside
+    at = root()
+    place = item.below(at) if at else None
+    if place is None or any(not (place / file.name).is_file() for file in item.needed):
+        raise ClaimNotRun(how_to_get(name))
     return place
 
 
 def file(name: str) -> Path:
     """Return the path of a set that is one file, or of one file as ``"set/file"``."""
-    if name in _BY_NAME:
-        item = _BY_NAME[name]
+    if name in _catalogue():
+        item = get(name)
         if len(item.files) != 1:
             msg = f"{name} has {len(item.files)} files; name one as {name}/{next(iter(item.files))}"
             raise InputError(msg)
@@ -184,27 +203,103 @@ def file(name: str) -> Path:
     if member not in item.files:
         msg = f"{group} has no file {member!r}; it has {', '.join(item.files)}"
         raise InputError(msg)
-    return folder(group) / member
+    path = folder(group) / member
+    if not path.is_file():
+        msg = f"{member} of {group} is not published, and not in {path.parent}; claims that need it do not run"
+        raise ClaimNotRun(msg)
+    return path
+
+
+def _inside(item: Dataset) -> Path | None:
+    """Return the folder of a set that lies wholly inside an installed package."""
+    paths = [packaged(file) if file.way == "package" else None for file in item.needed]
+    return paths[0].parent if paths and all(paths) and paths[0] else None
+
+
+def how_to_get(name: str) -> str:
+    """Say in one line that a set is not at hand, and the exact command that gets it.
+
+    Returns
+    -------
+    str
+        The command makes ``TRUENEG_DATA`` first where it is not set. A set that no command can get is told with its
+        origin and the path where its file is looked for.
+    """
+    item = get(name)
+    at = root()
+    lacks = f"the data set {name} is not at hand ({item.bytes / 1e6:.1f} MB, {item.notice})"
+    way = item.needed[0].way
+    if way == "package":
+        return f"{lacks}; it lies inside {item.origin}: pip install {item.needed[0].where}"
+    if way == "local":
+        place = item.below(at or Path(f"${VARIABLE}"))
+        made = f"it is made from {item.made} of {item.origin}"
+        return f"{lacks}; no command gets it, since {made}; put it there as {place / item.needed[0].name}"
+    export = "" if at else f"export {VARIABLE}=~/trueneg-data && "
+    return f"{lacks}; get it with: {export}trueneg data get {shlex.quote(name)}"
+
+
+def state(name: str) -> State:
+    """Say whether a set is at hand, by the names and sizes of its files alone (:func:`verify` reads them)."""
+    item = get(name)
+    if _inside(item) is not None:
+        return "inside a package"
+    at = root()
+    paths = [(item.below(at) / file.name, file) for file in item.needed] if at else []
+    if paths and all(path.is_file() for path, _ in paths):
+        same = all(file.packed or path.stat().st_size == file.bytes for path, file in paths)
+        return "here" if same else "changed"
+    return "local only" if item.needed[0].way == "local" else "can be fetched"
+
+
+def digest(path: Path, *, packed: bool = False) -> str:
+    """Return the SHA-256 of a file, of a packed one that of its members (:class:`File`)."""
+    if not packed:
+        with path.open("rb") as handle:
+            return _sum(handle)
+    with zipfile.ZipFile(path) as archive:
+        lines = []
+        for member in sorted(archive.namelist()):
+            with archive.open(member) as handle:
+                lines.append(f"{_sum(handle)}  {member}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _sum(handle: IO[bytes]) -> str:
+    """Return the SHA-256 of a stream, read in blocks."""
+    total = hashlib.sha256()
+    while block := handle.read(_BLOCK):
+        total.update(block)
+    return total.hexdigest()
+
+
+def is_published(path: Path, item: File) -> bool:
+    """Say whether a file is the published one, by size and SHA-256."""
+    if not item.packed and path.stat().st_size != item.bytes:
+        return False
+    try:
+        return digest(path, packed=item.packed) == item.sha256
+    except zipfile.BadZipFile:
+        return False
 
 
 def verify(name: str) -> None:
-    """Check size and SHA-256 of every file of a set.
+    """Check size and SHA-256 of every file of a set that is there.
 
     Raises
     ------
     InputError
         Naming the first file that differs.
+    ClaimNotRun
+        When the set is not there.
     """
     place = folder(name)
-    for member, (size, prefix) in get(name).files.items():
-        path = place / member
-        digest = hashlib.sha256()
-        with path.open("rb") as handle:
-            while block := handle.read(1 << 20):
-                digest.update(block)
-        if path.stat().st_size != size or not digest.hexdigest().startswith(prefix):
-            msg = (
-                f"{path}: this is not the file published as {get(name).origin} (size or SHA-256 "
-                "differs); fetch it again"
+    item = get(name)
+    for known in item.files.values():
+        inside = packaged(known) if known.way == "package" else None
+        path = inside or place / known.name
+        if path.is_file() and not is_published(path, known):
+            msg = f"{path}: this is not the file published in {item.origin} (size or SHA-256 differs); " + (
+                f"install {known.where} again" if inside else "remove it and fetch it again"
             )
             raise InputError(msg)
