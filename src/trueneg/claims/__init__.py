@@ -9,11 +9,14 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
+    "naive-bayes-sample-complexity": "trueneg.claims.naive_bayes:NaiveBayesSampleComplexity",
+    "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
     "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
     "suspects-calibrated": "trueneg.claims.ranking:SuspectsCalibrated",
     "suspects-direction": "trueneg.claims.ranking:SuspectsDirection",
     "suspects-no-regret": "trueneg.claims.ranking:SuspectsNoRegret",
     "suspects-rank": "trueneg.claims.ranking:SuspectsRank",
+    "suspects-total": "trueneg.claims.survey:SuspectsTotal",
     "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
 }
 __all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]

@@ -1,0 +1,1 @@
+"""The parts of trueneg.heads.naive_bayes, which is where they are public."""

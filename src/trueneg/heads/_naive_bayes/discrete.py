@@ -1,0 +1,164 @@
+"""Naive Bayes on features that take a few values each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from trueneg.core.class_stats import merge_labels
+from trueneg.core.errors import InputError
+from trueneg.heads._naive_bayes.gaussian import class_priors, softmax
+
+__all__ = ["DiscreteNaiveBayes"]
+
+_BLOCK = 1 << 19
+
+
+class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
+    """Naive Bayes that counts how often each feature takes each value in each class.
+
+    Values may be any numbers (0/1 flags, codes, counts); each distinct one is a category, and new ones may come with
+    later rows. A value never seen tells nothing: it leaves the row's other features to decide.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Added to every count (Laplace), above 0: one row that lacks a value must not make it impossible.
+    priors : None, "uniform" or array-like of shape (n_classes,), default=None
+        Class probabilities in the order of ``classes_``; None takes the shares of the training rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    class_count_ : ndarray of shape (n_classes,)
+        Weight of each class.
+    categories_ : list of ndarray
+        Values seen, a sorted array for each feature.
+    category_count_ : list of ndarray of shape (n_values, n_classes)
+        Weight of each value in each class.
+
+    Notes
+    -----
+    Memory: one count for each pair of value and class. Continuous features have as many values as rows: use
+    :class:`GaussianNaiveBayes`, or bin them first. Predicting is one sparse product.
+
+    References
+    ----------
+    Zheng et al. (2023), arXiv 2302.02334, section 3 (discrete features); the counts are the usual ones.
+    """
+
+    def __init__(self, *, alpha: float = 1.0, priors: ArrayLike | str | None = None) -> None:
+        self.alpha = alpha
+        self.priors = priors
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> DiscreteNaiveBayes:
+        """Count the rows (n, d) with labels (n,) and weights (n,); earlier rows are forgotten."""
+        return self._learn(X, y, sample_weight, reset=True)
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> DiscreteNaiveBayes:
+        """Add rows; classes and values may be new. ``classes`` names labels to expect and is never needed."""
+        return self._learn(X, y, sample_weight, reset=not hasattr(self, "categories_"), classes=classes)
+
+    def merge(self, other: DiscreteNaiveBayes) -> DiscreteNaiveBayes:
+        """Add the counts of another fitted head on the same features."""
+        check_is_fitted(self, "categories_")
+        check_is_fitted(other, "categories_")
+        if len(self.categories_) != len(other.categories_):
+            msg = f"counts of {len(other.categories_)} features cannot be merged with those of {len(self.categories_)}."
+            raise InputError(msg)
+        self._add(other.classes_, other.class_count_, list(other.categories_), list(other.category_count_))
+        return self._fold()
+
+    def _learn(
+        self, X: ArrayLike, y: ArrayLike, weight: ArrayLike | None, *, reset: bool, classes: ArrayLike | None = None
+    ) -> DiscreteNaiveBayes:
+        if not (np.isfinite(self.alpha) and self.alpha > 0):
+            msg = f"alpha={self.alpha!r}: give a number above 0; 1 is usual."
+            raise InputError(msg)
+        rows, y = validate_data(self, X, y, reset=reset)
+        check_classification_targets(y)
+        w = np.ones(len(rows)) if weight is None else np.broadcast_to(np.asarray(weight, np.float64), len(rows))
+        if not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
+            raise InputError("sample_weight is negative, not finite, or zero for every row: give weights of 0 or more.")
+        fresh, codes = np.unique(y, return_inverse=True)
+        # A row of weight 0 names its class; its values were not seen.
+        counted = w > 0
+        rows, codes, w = rows[counted], codes.reshape(-1)[counted], w[counted]
+        values, counts = [], []
+        for column in rows.T:
+            seen, at = np.unique(column, return_inverse=True)
+            cell = at.reshape(-1) * len(fresh) + codes
+            values.append(seen)
+            counts.append(np.bincount(cell, weights=w, minlength=len(seen) * len(fresh)).reshape(-1, len(fresh)))
+        if reset:
+            self.classes_, self.class_count_ = np.empty(0), np.zeros(0)
+            self.categories_ = [np.empty(0) for _ in values]
+            self.category_count_ = [np.zeros((0, 0)) for _ in values]
+        if classes is not None:
+            expected = np.unique(np.asarray(classes))
+            nothing = [np.zeros((len(v), len(expected))) for v in values]
+            self._add(expected, np.zeros(len(expected)), values, nothing)
+        self._add(fresh, np.bincount(codes, weights=w, minlength=len(fresh)), values, counts)
+        return self._fold()
+
+    def _add(
+        self, classes: NDArray[Any], weight: NDArray[Any], values: list[NDArray[Any]], counts: list[NDArray[Any]]
+    ) -> None:
+        both = merge_labels(self.classes_, classes)
+        old, new = np.searchsorted(both, self.classes_), np.searchsorted(both, classes)
+        total = np.zeros(len(both))
+        total[old] += self.class_count_
+        total[new] += weight
+        for j, (value, count) in enumerate(zip(values, counts, strict=True)):
+            known = self.categories_[j]
+            union = np.union1d(known, value) if len(known) else value
+            table = np.zeros((len(union), len(both)))
+            if len(known):
+                table[np.ix_(np.searchsorted(union, known), old)] += self.category_count_[j]
+            table[np.ix_(np.searchsorted(union, value), new)] += count
+            self.categories_[j], self.category_count_[j] = union, table
+        self.classes_, self.class_count_ = both, total
+
+    def _fold(self) -> DiscreteNaiveBayes:
+        self.class_prior_ = class_priors(self.priors, self.class_count_)
+        with np.errstate(divide="ignore"):
+            self._offset = np.log(np.where(self.class_count_ > 0, self.class_prior_, 0.0))
+        tables = [np.log(c + self.alpha) - np.log((c + self.alpha).sum(axis=0)) for c in self.category_count_]
+        self._table = np.concatenate(tables)
+        self._start = np.cumsum([0, *(len(t) for t in tables)])
+        return self
+
+    def _scores(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        from scipy.sparse import csr_array
+
+        columns, known = np.empty(X.shape, np.int64), np.empty(X.shape, bool)
+        for j, values in enumerate(self.categories_):
+            at = np.minimum(np.searchsorted(values, X[:, j]), len(values) - 1)
+            columns[:, j], known[:, j] = at + self._start[j], values[at] == X[:, j]
+        indptr = np.r_[0, np.cumsum(known.sum(axis=1))]
+        picked = csr_array((np.ones(indptr[-1]), columns[known], indptr), shape=(len(X), len(self._table)))
+        return np.asarray(picked @ self._table) + self._offset
+
+    def predict_joint_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return log P(class, row), (n, K); -inf for a class of which no row has come."""
+        check_is_fitted(self, "categories_")
+        rows: NDArray[Any] = validate_data(self, X, reset=False)
+        step = max(256, _BLOCK // max(1, rows.shape[1]))
+        return np.concatenate([self._scores(rows[i : i + step]) for i in range(0, len(rows), step)])
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable label of each row, (n,); the first of equals."""
+        best = self.predict_joint_log_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return class probabilities, (n, K)."""
+        return softmax(self.predict_joint_log_proba(X))
