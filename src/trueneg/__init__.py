@@ -12,7 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {"audit": "trueneg.jobs.audit", "Audit": "trueneg.jobs.audit"}
-_ROOMS = ("claims", "clean", "core", "data", "jobs", "judge", "report", "testing")
+_ROOMS = ("claims", "clean", "core", "data", "heads", "jobs", "judge", "report", "sample", "testing")
 __all__ = ["Audit", "__version__", "audit"]
 
 

@@ -16,6 +16,7 @@ def audit(
     negative: str | None = None,
     unlabeled: str | None = None,
     text: str | None = None,
+    image: str | None = None,
     features: str | None = None,
     embedding: str | None = None,
     proba: str | None = None,
@@ -25,6 +26,8 @@ def audit(
     split: str | None = None,
     cost_fn: str | None = None,
     cost_fp: str | None = None,
+    miss_rate: float | None = None,
+    false_alarm_rate: float | None = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
     select: str | None = None,
     ignore: str | None = None,
@@ -52,6 +55,8 @@ def audit(
         A value that means "not judged" (an empty cell always does).
     text
         Text columns, separated by commas.
+    image
+        Columns of image paths (relative to the table's file) or image bytes; absolute paths are read only where named.
     features
         Columns to learn from, separated by commas; by default all that are not named otherwise.
     embedding
@@ -70,6 +75,10 @@ def audit(
         What a false negative costs: a number, or a column.
     cost_fp
         What a false positive costs: a number, or a column.
+    miss_rate
+        How often annotators label a positive row negative, where that is known.
+    false_alarm_rate
+        How often annotators label a negative row positive, where that is known.
     quick
         Ask no model: classes, duplicates and leaks in seconds.
     select
@@ -102,6 +111,8 @@ def audit(
         result = run_audit(
             path,
             quick=quick,
+            miss_rate=miss_rate,
+            false_alarm_rate=false_alarm_rate,
             seed=seed,
             cache=None if no_cache else folder / ".stages",
             select=_split(select),
@@ -112,6 +123,7 @@ def audit(
             negative=negative,
             unlabeled=unlabeled,
             text=_split(text),
+            image=_split(image),
             features=_split(features),
             embedding=_split(embedding),
             proba=_split(proba),

@@ -136,7 +136,7 @@ def _suspects(table: Mapping[str, Any]) -> dict[str, Any]:
         {"name": name, "numeric": _numeric(cells), "decimals": _decimals(cells) if _numeric(cells) else 0}
         for name, cells in zip(table["columns"], cells_of, strict=True)
     ]
-    return {"columns": columns, "rows": table["rows"], "total": table["total"]}
+    return {"columns": columns, "rows": table["rows"], "total": table["total"], "images": table.get("images")}
 
 
 def _numeric(cells: list[Any]) -> bool:

@@ -32,8 +32,8 @@ def validate(report: Mapping[str, Any]) -> None:
     """Refuse a dict that is not a report, and say where.
 
     Only the keywords that the published schema uses are known here (type, const, enum, required, properties, items,
-    anyOf, $ref, pattern and the bounds), and three rules JSON Schema cannot state: a row of a table is as long as its
-    header, the figures' ids are unique, and a finding names only figures that exist.
+    anyOf, $ref, pattern and the bounds), and four rules JSON Schema cannot state: a row of a table is as long as its
+    header, the figures' ids are unique, a finding names only figures that exist, and pictures come one a row.
 
     Parameters
     ----------
@@ -48,6 +48,9 @@ def validate(report: Mapping[str, Any]) -> None:
     published = schema()
     _check(report, published, published, "report")
     _check_table(report["suspects"], "suspects")
+    pictures, rows = report["suspects"].get("images"), report["suspects"]["rows"]
+    if pictures is not None and len(pictures) != len(rows):
+        raise InputError(f"report suspects.images: {len(pictures)} pictures, but {len(rows)} rows; they must agree.")
     ids: set[str] = set()
     for i, figure in enumerate(report["figures"]):
         _check_table(figure["table"], f"figures[{i}].table")

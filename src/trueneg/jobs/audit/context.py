@@ -41,6 +41,7 @@ class Context:
     progress: Callable[[str], None]
     stages: Stages
     notes: list[str] = field(default_factory=list)
+    noise_rates: tuple[float, float] | None = None
 
     MAX_NEIGHBOR_QUERIES: ClassVar[int] = 20_000
 

@@ -107,7 +107,7 @@ def audit_multilabel(
     data = None
     if roles.numeric or roles.categorical or roles.text or roles.embedding or not roles.proba:
         say("representation")
-        data = represent(table, roles, random_state=seed)
+        data = represent(table, roles, random_state=seed, image_named=False, quick=quick, progress=progress)
         notes.append(f"learnt from: {data.words}")
     findings = [_classes(codes, names), _unjudged(codes, names), _conflicts(codes, data)]
     suspects: list[tuple[str, np.ndarray, np.ndarray]] = []

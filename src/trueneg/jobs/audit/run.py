@@ -18,6 +18,7 @@ from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
+from trueneg.jobs.audit.images import ImageColumn, suspect_images
 from trueneg.jobs.audit.represent import Representation, out_of_fold, represent
 from trueneg.jobs.audit.stages import Stages, data_hash
 
@@ -107,6 +108,8 @@ def audit(
     ignore: list[str] | None = None,
     progress: Callable[[str], None] | None = None,
     cache: str | Path | None = None,
+    miss_rate: float | None = None,
+    false_alarm_rate: float | None = None,
     **columns: Any,
 ) -> Audit:
     """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
@@ -125,6 +128,9 @@ def audit(
         Called with one line whenever a stage begins.
     cache : path, optional
         A folder where out-of-fold probabilities and neighbours are kept for the next run; by default none.
+    miss_rate, false_alarm_rate : float, optional
+        How often annotators err, where it is known: P(labelled negative | positive) and
+        P(labelled positive | negative). TN301 then corrects every metric for them.
     **columns
         Names of the columns: ``label`` (required), ``positive``, ``negative``, ``unlabeled``, ``text``,
         ``features``, ``embedding``, ``proba``, ``id``, ``group``, ``trusted``, ``cost_fn``, ``cost_fp``.
@@ -149,10 +155,18 @@ def audit(
     roles = sniff_roles(table, **columns)
     if roles.kind == "multilabel":
         return _multilabel(table, roles, path, kind, quick=quick, seed=seed, say=say, chosen=(select, ignore))
-    context = _context(table, roles, path, quick=quick, seed=seed, say=say, cache=cache)
+    named = columns.get("image") is not None
+    context = _context(table, roles, path, quick=quick, seed=seed, say=say, cache=cache, image_named=named)
+    if miss_rate is not None or false_alarm_rate is not None:
+        context.noise_rates = (miss_rate or 0.0, false_alarm_rate or 0.0)
     findings = sorted((_one(c, context, select or [], ignore or []) for c in load()), key=Finding.rank)
     suspects = _suspects(context, findings)
     report = _report(context, findings, suspects, table.notes)
+    if roles.image and suspects.num_rows and not _images_left_out(context):
+        report["suspects"]["images"] = suspect_images(
+            ImageColumn(table.arrow, roles.image[0], Path(path).parent, named),
+            suspects["row"].to_pylist()[:SHOWN_SUSPECTS],
+        )
     return Audit(findings, report, suspects, kind)
 
 
@@ -178,7 +192,9 @@ def _multilabel(
     return Audit(findings, report, suspects, kind)
 
 
-def _context(table: Any, roles: Roles, path: str, *, quick: bool, seed: int, say: Any, cache: Any) -> Context:
+def _context(
+    table: Any, roles: Roles, path: str, *, quick: bool, seed: int, say: Any, cache: Any, image_named: bool
+) -> Context:
     arrow = table.arrow
     codes, classes = roles.codes(table)
     groups = None
@@ -189,9 +205,10 @@ def _context(table: Any, roles: Roles, path: str, *, quick: bool, seed: int, say
     stages = Stages(None if cache is None else Path(cache), key)
     quick_given = quick and not roles.proba
     data = None
-    if roles.numeric or roles.categorical or roles.text or roles.embedding or not roles.proba:
+    if roles.numeric or roles.categorical or roles.text or roles.image or roles.embedding or not roles.proba:
         say("representation")
-        data = represent(table, roles, random_state=seed)
+        data = represent(table, roles, random_state=seed, image_named=image_named, quick=quick, progress=say)
+        stages.key["content"] = data.digest
     probability, model = None, "no model (--quick)"
     if roles.proba:
         probability, model = roles.proba_matrix(table), "given probabilities"
@@ -211,6 +228,10 @@ def _learnt(
 
     kept = stages.get("out-of-fold", make)
     return kept["proba"], str(kept["model"])
+
+
+def _images_left_out(context: Context) -> bool:
+    return context.data is None or any(note.startswith("images were left out") for note in context.data.notes)
 
 
 def _matches(code: str, wanted: list[str]) -> bool:
@@ -311,7 +332,7 @@ def _report(context: Context, findings: list[Finding], suspects: pa.Table, notes
     counts = np.bincount(context.codes[context.codes >= 0], minlength=len(context.classes))
     classes = [{"name": n, "count": int(c)} for n, c in zip(context.names, counts, strict=True)]
     report = _page(context.path, context.arrow, context.roles, classes, findings, suspects)
-    saw = [*notes, *context.roles.notes, *context.notes]
+    saw = [*notes, *context.roles.notes, *context.notes, *(context.data.notes if context.data else [])]
     if context.data is not None:
         saw.append(f"learnt from: {context.data.words}")
     report["input"]["saw"] = [*saw, f"probabilities: {context.model}"]

@@ -54,7 +54,7 @@
   if (!table) return;
   const body = table.tBodies[0];
   const rows = Array.from(body.rows);
-  const heads = all("th", table);
+  const heads = all("th[aria-sort]", table);
   const order = new Map(rows.map((row, i) => [row, i]));
 
   const key = (row, j, numeric) => {
@@ -62,7 +62,8 @@
     if (!numeric) return cell.textContent;
     return cell.dataset.value === "" ? NaN : Number(cell.dataset.value);
   };
-  heads.forEach((head, j) => {
+  heads.forEach((head) => {
+    const j = head.cellIndex; // a column of pictures cannot be sorted
     head.querySelector("button").addEventListener("click", () => {
       const now = head.getAttribute("aria-sort");
       const numeric = head.classList.contains("num");

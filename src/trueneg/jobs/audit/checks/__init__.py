@@ -14,6 +14,7 @@ CHECKS: tuple[str, ...] = (
     "tn103_conflicts",
     "tn104_leak",
     "tn105_straddle",
+    "tn106_near_duplicates",
     "tn201_false_negatives",
     "tn202_false_positives",
     "tn203_confusions",
