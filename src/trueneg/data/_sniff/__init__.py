@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.data.sniff`; import them from there."""
