@@ -133,13 +133,13 @@ def test_chunks_change_no_score(monkeypatch):
     codes, p = rng.integers(-1, 2, (90, 7)).astype(np.int8), rng.random((90, 7))
     near = rng.integers(-1, 90, (90, 4))
     whole, _ = score_cells(p, codes, near)
-    monkeypatch.setattr("trueneg.jobs.audit.multilabel.CHUNK_CELLS", 40)
+    monkeypatch.setattr("trueneg.jobs.audit._multilabel.score.CHUNK_CELLS", 40)
     assert np.allclose(whole, score_cells(p, codes, near)[0], atol=1e-6)
 
 
 def test_lift_is_that_of_a_plain_loop():
     """The neighbours' evidence must be the smoothed odds over the expected odds, cell by cell."""
-    from trueneg.jobs.audit.multilabel import _evidence
+    from trueneg.jobs.audit._multilabel.score import _evidence
 
     rng = np.random.default_rng(4)
     codes, near = rng.integers(-1, 2, (30, 3)).astype(np.int8), rng.integers(-1, 30, (30, 6))

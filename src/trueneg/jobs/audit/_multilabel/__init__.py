@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.jobs.audit.multilabel`; import them from there."""
