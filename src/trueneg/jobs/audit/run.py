@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
+from trueneg.jobs.audit.folder import Ranking, save_rankings, source_of
 from trueneg.jobs.audit.images import ImageColumn, suspect_images
 from trueneg.jobs.audit.represent import Representation, out_of_fold, represent
 from trueneg.jobs.audit.stages import Stages, data_hash
@@ -38,13 +39,16 @@ class Audit:
     """The outcome of an audit: the findings in order, the suspects, the report as one dict.
 
     ``suspects_arrow`` holds one row a suspect, most probable first; ``suspects`` is the same as a
-    frame of the type that came in (an Arrow table where a file came in).
+    frame of the type that came in (an Arrow table where a file came in). ``rankings`` holds every cell that a
+    direction of error can touch, suspected or not, by finding code; ``neighbors`` the nearest labelled rows.
     """
 
     findings: list[Finding]
     report: dict[str, Any]
     suspects_arrow: pa.Table
     frame_kind: str = "arrow"
+    rankings: dict[str, Ranking] = field(default_factory=dict)
+    neighbors: np.ndarray | None = None
 
     @property
     def suspects(self) -> Any:
@@ -78,7 +82,8 @@ class Audit:
     def save(self, out: str | Path) -> Path:
         """Write ``audit.json``, ``report.html``, ``suspects.parquet`` and ``suspects.csv``; return the folder.
 
-        Everything is drawn before the first file is written, each file is replaced whole.
+        Everything is drawn before the first file is written, each file is replaced whole. What ``review``, ``repair``
+        and ``compare`` need beside these lies in ``.stages``.
         """
         from trueneg.data.writers import atomic, write_table
         from trueneg.report.files import dump
@@ -91,6 +96,8 @@ class Audit:
         except OSError as error:
             msg = f"cannot write to {folder}: {error.strerror}; name another folder with --out"
             raise InputError(msg) from error
+        self.report["input"]["source"] = source_of(self.report["input"]["path"], folder)
+        save_rankings(folder, self.rankings, self.neighbors)
         write_table(self.suspects_arrow, folder / "suspects.parquet")
         write_table(self.suspects_arrow, folder / "suspects.csv")
         with atomic(folder / "report.html") as file:
@@ -153,8 +160,12 @@ def audit(
         table, kind = read_frame(data), type(data).__module__.split(".")[0]
         path = "(frame)"
     roles = sniff_roles(table, **columns)
+    asked: dict[str, Any] = {"quick": quick, "seed": seed, "select": select, "ignore": ignore}
+    asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, **columns}
+    options = {name: value for name, value in asked.items() if value is not None}
     if roles.kind == "multilabel":
-        return _multilabel(table, roles, path, kind, quick=quick, seed=seed, say=say, chosen=(select, ignore))
+        result = _multilabel(table, roles, path, kind, quick=quick, seed=seed, say=say, chosen=(select, ignore))
+        return _remember(result, options, table)
     named = columns.get("image") is not None
     context = _context(table, roles, path, quick=quick, seed=seed, say=say, cache=cache, image_named=named)
     if miss_rate is not None or false_alarm_rate is not None:
@@ -167,7 +178,41 @@ def audit(
             ImageColumn(table.arrow, roles.image[0], Path(path).parent, named),
             suspects["row"].to_pylist()[:SHOWN_SUSPECTS],
         )
-    return Audit(findings, report, suspects, kind)
+    near = context.neighbors if context.probability is not None else None
+    return _remember(Audit(findings, report, suspects, kind, _rankings(context, findings), near), options, table)
+
+
+def _remember(result: Audit, options: dict[str, Any], table: Any) -> Audit:
+    """Note in the report what the next command must know to find the same table and the same roles."""
+    result.report["options"] = options
+    result.report["input"]["data"] = data_hash(table.arrow)
+    return result
+
+
+def _rankings(context: Context, findings: list[Finding]) -> dict[str, Ranking]:
+    """Return the whole population of each suspect check that ran."""
+    if context.probability is None:
+        return {}
+    ran = {finding.code for finding in findings if finding.status in ("finding", "passed")}
+    out = {}
+    for code, suspect in _suspected(context).items():
+        if code not in ran:
+            continue
+        ranker = context.ranker(suspect)
+        judged = context.codes >= 0 if suspect is None else context.codes == suspect
+        if context.trusted is not None:
+            judged &= ~context.trusted
+        row = np.flatnonzero(judged)
+        given = context.codes[row].astype(np.int64)
+        verdict = np.zeros(len(row), np.int8) if code == "TN201" else np.ones(len(row), np.int8)
+        proposed = np.asarray(ranker.proposed_)[row].astype(np.int64)
+        out[code] = Ranking(code, row, given, verdict, np.nan_to_num(ranker.probability_[row]).astype(float), proposed)
+    return out
+
+
+def _suspected(context: Context) -> dict[str, int | None]:
+    """The given class that each suspect check doubts, None for any."""
+    return {"TN201": context.negative, "TN202": context.positive, "TN203": None}
 
 
 def _multilabel(
@@ -187,7 +232,6 @@ def _multilabel(
     findings.sort(key=Finding.rank)
     report = _page(path, table.arrow, roles, words["classes"], findings, suspects)
     report["input"]["saw"] = [*table.notes, *roles.notes, *words["saw"], f"probabilities: {words['model']}"]
-    report["options"] = {"seed": seed, "quick": quick, "label": str(roles.label)}
     report["next"] = _next(path, roles, quick, findings)
     return Audit(findings, report, suspects, kind)
 
@@ -266,7 +310,7 @@ def _suspects(context: Context, findings: list[Finding]) -> pa.Table:
     """All rows that a suspect finding names, most probable first, as a table."""
     import pyarrow as pa
 
-    suspect_of = {"TN201": context.negative, "TN202": context.positive, "TN203": None}
+    suspect_of = _suspected(context)
     parts = []
     for finding in findings:
         if finding.code not in suspect_of or finding.status != "finding":
@@ -336,7 +380,6 @@ def _report(context: Context, findings: list[Finding], suspects: pa.Table, notes
     if context.data is not None:
         saw.append(f"learnt from: {context.data.words}")
     report["input"]["saw"] = [*saw, f"probabilities: {context.model}"]
-    report["options"] = {"seed": context.seed, "quick": context.quick, "label": str(context.roles.label)}
     report["next"] = _next(context.path, context.roles, context.quick, findings)
     return report
 
