@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import trueneg.clean.confident_learning as module
+from trueneg.clean._confident_learning import inputs, passes
+from trueneg.clean._confident_learning.estimator import FILTERS
 from trueneg.clean.confident_learning import ConfidentLearning, confident_joint
 from trueneg.core.errors import InputError
 
@@ -47,7 +48,7 @@ def collisions(y, proba):
 def engine(request, monkeypatch):
     """Run a test with the compiled passes and without them."""
     if request.param == "numpy":
-        monkeypatch.setattr(module, "_numba_kernels", lambda: None)
+        monkeypatch.setattr(passes, "numba_kernels", lambda: None)
     else:
         pytest.importorskip("numba")
     return request.param
@@ -78,7 +79,7 @@ def test_collision_counts_among_the_confident_classes(engine):
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), rule=st.sampled_from(module._FILTERS), share=st.sampled_from([1.0, 0.6]))
+@given(seed=st.integers(0, 10_000), rule=st.sampled_from(FILTERS), share=st.sampled_from([1.0, 0.6]))
 def test_equals_cleanlab_where_no_row_collides(seed, rule, share):
     """Joint and suspects are cleanlab's for all four rules once colliding rows are away."""
     filtering, count = pytest.importorskip("cleanlab.filter"), pytest.importorskip("cleanlab.count")
@@ -93,7 +94,7 @@ def test_equals_cleanlab_where_no_row_collides(seed, rule, share):
     assert (ours.suspect_mask_ == theirs).all()
 
 
-@pytest.mark.parametrize("rule", module._FILTERS)
+@pytest.mark.parametrize("rule", FILTERS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_compiled_and_numpy_passes_agree(rule, dtype, monkeypatch):
     """A user without numba gets the same suspects, in the same order."""
@@ -101,8 +102,8 @@ def test_compiled_and_numpy_passes_agree(rule, dtype, monkeypatch):
     y[::50] = -1
     proba = proba.astype(dtype)
     first = ConfidentLearning(filter_by=rule).fit(None, y, pred_proba=proba)
-    monkeypatch.setattr(module, "_numba_kernels", lambda: None)
-    monkeypatch.setattr(module, "_BLOCK_CELLS", 100)
+    monkeypatch.setattr(passes, "numba_kernels", lambda: None)
+    monkeypatch.setattr(inputs, "_BLOCK_CELLS", 100)
     second = ConfidentLearning(filter_by=rule).fit(None, y, pred_proba=proba)
     assert (first.confident_joint_ == second.confident_joint_).all()
     assert (first.suspect_rows_ == second.suspect_rows_).all()

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score
 
-import trueneg.clean.confident_learning as learning
 import trueneg.clean.ranking as module
+from trueneg.clean._confident_learning import inputs
 from trueneg.clean.ranking import SuspectRanker
 from trueneg.core.errors import InputError
 
@@ -115,7 +115,7 @@ def test_piece_size_changes_nothing(monkeypatch):
     """Small pieces, and q made twice instead of kept, give the same ranking and probabilities."""
     y, proba, near, _ = world(8, n=1500)
     first = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
-    monkeypatch.setattr(learning, "_BLOCK_CELLS", 200)
+    monkeypatch.setattr(inputs, "_BLOCK_CELLS", 200)
     monkeypatch.setattr(module, "_KEEP_BYTES", 0)
     second = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
     assert np.allclose(first.score_, second.score_, atol=1e-5)
