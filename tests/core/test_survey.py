@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from trueneg.core._survey.sample import allocate
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import stratified
-from trueneg.core.survey import Sample, _allocate, agreement, estimate, expected_width, n_for_width, plan
+from trueneg.core.survey import Sample, agreement, estimate, expected_width, n_for_width, plan
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_allocation_is_even_and_never_more_than_there_is(sizes, n):
     """What a small stratum cannot take must go to the others: no row of the budget is lost."""
     sizes = np.array(sizes)
     drawn = np.minimum(sizes, [3, 0, 1])
-    share = _allocate(sizes, n, drawn)
+    share = allocate(sizes, n, drawn)
     assert share.min() >= 0
     assert np.all(drawn + share <= sizes)
     assert share.sum() == min(n, (sizes - drawn).sum())
