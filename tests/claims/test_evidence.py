@@ -35,6 +35,14 @@ def test_missing_data_is_not_run():
     assert row["not_run"] == "get it with ..."
 
 
+def test_full_reaches_those_that_take_it_and_no_other():
+    """Protects ``--full``: a claim with a long form runs it only when asked, and one without runs as ever."""
+    long = _claim(lambda seed, *, full=False: Evidence(full, False))
+    short = _claim(lambda seed: Evidence(True, False))
+    assert [run_claim(long, full=full)["holds"] for full in (False, True)] == [False, True]
+    assert run_claim(short, full=True)["holds"] is True
+
+
 @pytest.mark.parametrize("name", list(CLAIMS))
 def test_every_claim_names_its_paper_and_its_sabotage(name):
     """A claim without a named control proves nothing."""

@@ -25,6 +25,7 @@ def run_claims(
     *names: str,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
     seeds: int = 3,
+    full: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Run claims with their negative controls; exit code 1 where one does not hold or its control does.
@@ -37,6 +38,8 @@ def run_claims(
         Run every claim.
     seeds
         How many seeds each claim must hold under.
+    full
+        Run the long form of claims that have one: the paper's own sizes, pretrained networks; minutes a seed.
     json_
         Print a list of objects instead of a table.
     """
@@ -54,7 +57,7 @@ def run_claims(
         raise InputError(msg)
     rows = []
     for name in wanted:
-        row = run_claim(load(name), seeds=seeds)
+        row = run_claim(load(name), seeds=seeds, full=full)
         rows.append(row)
         if not json_:
             _show(row)
