@@ -17,7 +17,9 @@ CLAIMS: dict[str, str] = {
     "suspects-no-regret": "trueneg.claims.ranking:SuspectsNoRegret",
     "suspects-rank": "trueneg.claims.ranking:SuspectsRank",
     "suspects-total": "trueneg.claims.survey:SuspectsTotal",
+    "tacred-characterise": "trueneg.claims.neighbors:CharacteriseClaim",
     "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
+    "tacred-positive-side": "trueneg.claims.neighbors:PositiveSideClaim",
 }
 __all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]
 
