@@ -198,7 +198,7 @@ def test_blocks_of_the_jackknife_keep_the_bca_interval(monkeypatch):
     """Protects the shortcut for many rows: blocks give nearly the interval of the full jackknife."""
     x = np.random.default_rng(4).exponential(size=400)
     full = bootstrap(np.mean, x, n_boot=2000, method="bca", random_state=0)
-    monkeypatch.setattr("trueneg.core.intervals._MAX_JACKKNIFE", 100)
+    monkeypatch.setattr("trueneg.core._intervals.resampling._MAX_JACKKNIFE", 100)
     blocks = bootstrap(np.mean, x, n_boot=2000, method="bca", random_state=0)
     width = full.high - full.low
     assert abs(full.low - blocks.low) < 0.05 * width

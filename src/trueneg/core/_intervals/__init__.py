@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.core.intervals`; import them from there."""
