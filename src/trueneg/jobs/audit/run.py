@@ -233,7 +233,8 @@ def _multilabel(
     report = _page(path, table.arrow, roles, words["classes"], findings, suspects)
     report["input"]["saw"] = [*table.notes, *roles.notes, *words["saw"], f"probabilities: {words['model']}"]
     report["next"] = _next(path, roles, quick, findings)
-    return Audit(findings, report, suspects, kind)
+    rankings = {c: r for c, r in words["rankings"].items() if not _left_out(c, select, ignore)}
+    return Audit(findings, report, suspects, kind, rankings, words["neighbors"])
 
 
 def _context(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from trueneg.data.readers import Table
     from trueneg.data.sniff import Roles
+    from trueneg.jobs.audit.folder import Ranking
     from trueneg.jobs.audit.represent import Representation
 
 
@@ -57,7 +58,8 @@ def audit_multilabel(
         label, given, proposed, probability, nearest_row (the nearest row that carries the proposed state, else
         the nearest row; -1 without neighbours).
     words : dict
-        ``classes`` (name and count each), ``saw`` (sentences) and ``model``, for the report.
+        ``classes`` (name and count each), ``saw`` (sentences) and ``model``, for the report; ``rankings`` (every
+        cell of each direction of error, by finding code) and ``neighbors`` ((n, 10) or None), for the folder.
     """
     say = progress or (lambda _: None)
     codes, classes = roles.codes(table)
@@ -70,19 +72,23 @@ def audit_multilabel(
         notes.append(f"learnt from: {data.words}")
     findings = [classes_finding(codes, names), unjudged_finding(codes, names), conflicts_finding(codes, data)]
     suspects: list[tuple[str, np.ndarray, np.ndarray]] = []
+    rankings: dict[str, Ranking] = {}
     cells = _make_cells(table, roles, codes, names, data, notes, seed=seed, quick=quick, say=say)
     if cells is None:
-        words = "--quick asks no model; leave it out, or give --proba"
-        findings += [Finding(c, TITLES[c], "skipped", words) for c in ("TN201", "TN202", "TN204")]
+        why = "--quick asks no model; leave it out, or give --proba"
+        findings += [Finding(c, TITLES[c], "skipped", why) for c in ("TN201", "TN202", "TN204")]
     else:
-        judged, suspects = judge_cells(cells, _unit(table, roles.cost_fn), _unit(table, roles.cost_fp))
-        findings += judged
+        judged = judge_cells(cells, _unit(table, roles.cost_fn), _unit(table, roles.cost_fp))
+        findings += judged.findings
+        suspects, rankings = judged.suspects, judged.rankings
     model = "no model (--quick)" if cells is None else cells.model
     notes.append(f"probabilities: {model}")
     frame = suspects_frame(table, roles, cells, suspects)
     counts = (codes == 1).sum(axis=0)
     listed = [{"name": n, "count": int(c)} for n, c in zip(names, counts, strict=True)]
-    return sorted(findings, key=Finding.rank), frame, {"classes": listed, "saw": notes, "model": model}
+    near = None if cells is None else cells.neighbors
+    words = {"classes": listed, "saw": notes, "model": model, "rankings": rankings, "neighbors": near}
+    return sorted(findings, key=Finding.rank), frame, words
 
 
 def _make_cells(

@@ -10,6 +10,7 @@ import numpy as np
 from trueneg.jobs.audit._multilabel.probability import cell_probability
 from trueneg.jobs.audit._multilabel.tables import TITLES, TOO_FEW
 from trueneg.jobs.audit.findings import Finding
+from trueneg.jobs.audit.folder import Ranking
 
 NAMED = 0.5
 
@@ -27,10 +28,17 @@ class ScoredCells:
     model: str
 
 
-def judge_cells(
-    cells: ScoredCells, cost_fn: Any, cost_fp: Any
-) -> tuple[list[Finding], list[tuple[str, np.ndarray, np.ndarray]]]:
-    """TN201, TN202 and TN204, and the suspected cells (flat numbers, probabilities) of the first two."""
+@dataclass
+class Judged:
+    """TN201, TN202 and TN204; the suspected cells (flat numbers, probabilities) and the whole populations."""
+
+    findings: list[Finding]
+    suspects: list[tuple[str, np.ndarray, np.ndarray]]
+    rankings: dict[str, Ranking]
+
+
+def judge_cells(cells: ScoredCells, cost_fn: Any, cost_fp: Any) -> Judged:
+    """Judge the cells in both directions of error."""
     absent, present = cells.codes == 0, cells.codes == 1
     missing, sure = cell_probability(cells.score, absent, present, cells.usable)
     first, cells_201 = _directed(cells, "TN201", missing, absent & cells.usable, sure, cost_fn)
@@ -42,7 +50,19 @@ def judge_cells(
         suspects.append(("TN201", cells_201, missing.ravel()[cells_201]))
     if second.status == "advice":
         suspects.append(("TN202", cells_202, wrong.ravel()[cells_202]))
-    return [first, second, last], suspects
+    rankings = {
+        "TN201": _population("TN201", missing, absent & cells.usable),
+        "TN202": _population("TN202", wrong, present & cells.usable),
+    }
+    return Judged([first, second, last], suspects, rankings)
+
+
+def _population(code: str, probability: np.ndarray, pool: np.ndarray) -> Ranking:
+    """Every cell of one state, row by row; narrow types, since there are rows x labels of them."""
+    row, column = np.nonzero(pool)
+    label = column.astype(np.int32)
+    verdict = np.full(len(row), int(code == "TN202"), np.int8)
+    return Ranking(code, row.astype(np.int32), label, verdict, probability[pool], label)
 
 
 def _directed(
