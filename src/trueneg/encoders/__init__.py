@@ -1,0 +1,25 @@
+"""Doors to models that turn images into vectors: each has ``encode(items) -> float32 (n, d)``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "ContrastiveEncoder": "contrastive",
+    "EfficientNetLite0": "efficientnet",
+    "train_contrastive": "contrastive",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Load an encoder when it is first asked for: torch takes seconds to import."""
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__
