@@ -1,0 +1,29 @@
+"""Which rows should a model see? SMOTE with its variants, replication and under-sampling."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "OverSampler": "smote",
+    "SMOTE": "smote",
+    "SMOTEN": "smote",
+    "SMOTENC": "smote",
+    "SamplingPlan": "smote",
+    "SamplingWarning": "smote",
+    "UnderSampler": "smote",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a system when it is first asked for, so that importing the room is free."""
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

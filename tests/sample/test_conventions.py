@@ -1,0 +1,41 @@
+"""Samplers obey scikit-learn's and imbalanced-learn's conventions."""
+
+from __future__ import annotations
+
+import imblearn.utils.estimator_checks as imblearn_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import trueneg.sample as sample
+from trueneg.sample import SMOTENC
+
+PUBLIC = [getattr(sample, name) for name in sample.__all__]
+SAMPLERS = [kind for kind in PUBLIC if isinstance(kind, type) and hasattr(kind, "fit_resample")]
+
+
+def _small(kind):
+    """Return an instance that the checks can run: deterministic, and with columns named where they must be."""
+    return SMOTENC(categorical_features=[0], random_state=0) if kind is SMOTENC else kind(random_state=0)
+
+
+def _scikit_learn(estimator):
+    if isinstance(estimator, SMOTENC):
+        return {"check_fit2d_1feature": "one column cannot be both nominal and numeric"}
+    return {}
+
+
+@parametrize_with_checks([_small(kind) for kind in SAMPLERS], expected_failed_checks=_scikit_learn, xfail_strict=True)
+def test_scikit_learn_conventions(estimator, check):
+    """Clones, searches and pipelines of scikit-learn can use every sampler."""
+    check(estimator)
+
+
+def _imbalanced_learn(estimator):
+    if isinstance(estimator, SMOTENC):
+        return {"check_samplers_nan": "its only column is nominal"}
+    return {}
+
+
+@imblearn_checks.parametrize_with_checks([_small(kind) for kind in SAMPLERS], expected_failed_checks=_imbalanced_learn)
+def test_imbalanced_learn_conventions(estimator, check):
+    """Every sampler can stand in a pipeline of imbalanced-learn, as its own conformance checks say."""
+    check(estimator)
