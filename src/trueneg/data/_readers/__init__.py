@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.data.readers`; import them from there."""
