@@ -9,6 +9,7 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.data._sniff.rest import PROBA_NAME
+from trueneg.data._sniff.scores import are_scores, from_scores
 from trueneg.data._sniff.values import is_vector, listed, numbers_of, table_name
 from trueneg.data.readers import Table, one_line
 
@@ -75,11 +76,18 @@ def refuse_not_finite(matrix: np.ndarray, where: str, columns: list[str]) -> Non
         raise InputError(msg)
 
 
-def probabilities(table: Table, found: Roles) -> np.ndarray:
-    """Return the probabilities (n, n_classes), checked."""
+def probabilities(table: Table, found: Roles, *, note: bool = False) -> np.ndarray:
+    """Return the probabilities (n, n_classes), checked; scores of a binary label are turned into them (and noted)."""
     where = table_name(table)
     matrix = as_matrix(table, found.proba, "proba")
     refuse_not_finite(matrix, where, found.proba)
+    if found.kind == "table" and len(found.classes) == 2 and matrix.shape[1] <= 2 and are_scores(matrix):
+        if note:
+            found.notes.append(_about_scores(matrix, found))
+        codes, _ = found.codes(table)
+        groups = None if found.group is None else _group_codes(table, found.group)
+        return from_scores(_by_class(matrix, found), codes, groups, where=where, name=found.proba[-1])
+    given = matrix
     if matrix.shape[1] == 1 and len(found.classes) == 2 and found.kind == "table":
         matrix = np.concatenate([1 - matrix, matrix], axis=1)
     if matrix.shape[1] != len(found.classes):
@@ -88,12 +96,12 @@ def probabilities(table: Table, found: Roles) -> np.ndarray:
             f"give one a class, in the order {listed(found.classes)}"
         )
         raise InputError(msg)
-    outside = (matrix < -1e-6) | (matrix > 1 + 1e-6)
+    outside = (given < -1e-6) | (given > 1 + 1e-6)
     if outside.any():
         row, column = (int(v) for v in np.argwhere(outside)[0])
         msg = (
-            f"{where}: row {row + 1:,} has the probability {matrix[row, column]:g}; probabilities "
-            "lie between 0 and 1 (scores must be turned into them first)"
+            f"{where}: row {row + 1:,} has the probability {given[row, column]:g}; probabilities lie between 0 and 1 "
+            f"({_cure(found)})"
         )
         raise InputError(msg)
     if found.kind == "table":
@@ -106,6 +114,30 @@ def probabilities(table: Table, found: Roles) -> np.ndarray:
             )
             raise InputError(msg)
     return _by_class(matrix, found)
+
+
+def _about_scores(matrix: np.ndarray, found: Roles) -> str:
+    """Tell how scores were read."""
+    span = f"{matrix.min():.4g} to {matrix.max():.4g}"
+    return (
+        f"{listed(found.proba)} holds scores ({span}), not probabilities: turned into probabilities of "
+        f"{found.positive!r} by Platt's rule fitted to the given labels, out of fold, so that they are as good as "
+        "those labels and their calibration (TN303) is no merit of the model"
+    )
+
+
+def _cure(found: Roles) -> str:
+    """Say how scores become probabilities where that is not done here."""
+    if found.kind == "multilabel":
+        return "turn scores into them first, for example by scipy.special.expit(scores)"
+    if len(found.classes) > 2:
+        return "turn scores into them first, for example by scipy.special.softmax(scores, axis=1)"
+    return "fewer than 1 % of the rows leave that range, so that these are no scores; correct them"
+
+
+def _group_codes(table: Table, name: str) -> np.ndarray:
+    """Return the groups as codes (n,), a missing one as a group of its own."""
+    return np.asarray(table.arrow.column(name).combine_chunks().dictionary_encode().indices.fill_null(-1))
 
 
 def _by_class(matrix: np.ndarray, found: Roles) -> np.ndarray:

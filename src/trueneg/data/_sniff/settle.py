@@ -106,7 +106,7 @@ def _check_parts(table: Table, found: Roles, where: str) -> None:
     check_ids(table, found, where)
     check_trusted(table, found, where)
     if found.proba:
-        probabilities(table, found)
+        probabilities(table, found, note=True)
     if found.embedding:
         found.embedding_matrix(table)
 
