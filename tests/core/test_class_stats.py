@@ -115,6 +115,8 @@ def test_merge_leaves_the_other_and_takes_the_empty():
         ([["a"], ["b"]], [0, 1], None, "numbers"),
         ([[1.0, 2.0]], [0], None, "features"),
         ([[1.0]], ["zero"], None, "one type"),
+        ([[1.0]], [np.nan], None, "missing labels"),
+        ([[1.0], [2.0]], np.array(["a", 1], dtype=object), None, "cannot be sorted"),
     ],
 )
 def test_refusals_change_nothing(X, y, weight, words):
@@ -135,3 +137,16 @@ def test_other_kinds_are_not_merged():
         ClassStats(spread="round")
     with pytest.raises(InputError, match="one type"):
         merge_labels(np.array([1]), np.array(["1"]))
+
+
+def test_expected_classes_have_no_weight():
+    """Protects ``expect``: a named class stands in its place, counts nothing and changes no sum."""
+    X, y, _ = _case()
+    plain = ClassStats().update(X, y)
+    named = ClassStats().expect([0, 1, 2, 9], 4).update(X, y)
+    assert named.classes.tolist() == [0, 1, 2, 9]
+    assert named.counts[3] == 0
+    np.testing.assert_array_equal(named.scatter[:3], plain.scatter)
+    np.testing.assert_array_equal(named.places(np.array([9, 0])), [3, 0])
+    with pytest.raises(InputError, match="none of the classes"):
+        named.places(np.array([5]))

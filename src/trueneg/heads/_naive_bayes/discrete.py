@@ -85,7 +85,11 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
             raise InputError(msg)
         rows, y = validate_data(self, X, y, reset=reset)
         check_classification_targets(y)
-        w = np.ones(len(rows)) if weight is None else np.broadcast_to(np.asarray(weight, np.float64), len(rows))
+        w = np.ones(len(rows)) if weight is None else np.asarray(weight, np.float64)
+        w = np.full(len(rows), float(w)) if w.ndim == 0 else w
+        if w.shape != (len(rows),):
+            msg = f"sample_weight has shape {w.shape}: give one weight a row, shape ({len(rows)},)."
+            raise InputError(msg)
         if not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
             raise InputError("sample_weight is negative, not finite, or zero for every row: give weights of 0 or more.")
         fresh, codes = np.unique(y, return_inverse=True)

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from trueneg.core.class_stats import ClassStats, merge_labels
+from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
 
 __all__ = ["GaussianNaiveBayes", "class_priors", "softmax"]
@@ -105,8 +105,7 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
         names: list[Any] = [getattr(m, "feature_names_in_", None) for m in (self, other)]
         if all(n is not None for n in names) and not np.array_equal(names[0], names[1]):
             raise InputError("the two heads were fitted on features of other names or in another order.")
-        self.stats_: ClassStats = self.stats_.copy().merge(other.stats_)
-        return self._fold()
+        return self._fold(self.stats_.copy().merge(other.stats_))
 
     def _learn(
         self, X: ArrayLike, y: ArrayLike, weight: ArrayLike | None, *, reset: bool, classes: ArrayLike | None = None
@@ -124,19 +123,17 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
             weight = np.asarray(weight, dtype=np.float64)
             weight = np.full(len(rows), float(weight)) if weight.ndim == 0 else weight
         if classes is not None:
-            expected = np.unique(np.asarray(classes))
-            stats._widen(merge_labels(stats.classes, expected), rows.shape[1])
+            stats.expect(classes, rows.shape[1])
         stats.update(rows, y, sample_weight=weight)
         if not stats.counts.sum() > 0:
             raise InputError("sample_weight is zero for every row: at least one row must count.")
-        self.stats_ = stats
-        return self._fold()
+        return self._fold(stats)
 
-    def _fold(self) -> GaussianNaiveBayes:
-        """Turn statistics into the numbers of the decision."""
-        stats = self.stats_
-        self.classes_, self.theta_ = stats.classes, stats.means
+    def _fold(self, stats: ClassStats) -> GaussianNaiveBayes:
+        """Turn statistics into the numbers of the decision; nothing has changed where the priors do not fit."""
         self.class_prior_ = class_priors(self.priors, stats.counts)
+        self.stats_ = stats
+        self.classes_, self.theta_ = stats.classes, stats.means
         total = float(stats.total_variance().max())
         # Rows that are all alike have no scale of their own; 1 keeps the variances above zero.
         floor = self.var_smoothing * (total if total > 0 else 1.0)
@@ -202,7 +199,7 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
         the norms (Cauchy-Schwarz). So every decision is that of float64.
         """
         center = self._center.astype(np.float32)
-        step = max(256, 2 * _BLOCK // max(rows.shape[1], len(self.classes_)))
+        step = max(256, _BLOCK // 2 // max(rows.shape[1], len(self.classes_)))
         # A shift common to all classes decides nothing; without it the coefficients, and their rounding, are small.
         terms = [t - t.mean(axis=1, keepdims=True) for t in (self._linear, self._square) if t is not None]
         reach = [(rows.shape[1] + 4) * _UNIT * float(np.sqrt(np.square(t).sum(axis=0).max())) for t in terms]

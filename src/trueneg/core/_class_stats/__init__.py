@@ -1,0 +1,1 @@
+"""Class statistics in parts; the door is :mod:`trueneg.core.class_stats`."""
