@@ -15,7 +15,7 @@ from trueneg.judge.noisy_metrics import confusion_counts, metric_values
 
 def _context(y, scores, rates, ranking=None):
     """The few attributes of a Context that the check reads; class 1 is the positive one."""
-    ranker = SimpleNamespace(probability_=np.zeros(y.size) if ranking is None else ranking)
+    wrong = np.zeros(y.size) if ranking is None else ranking
     return SimpleNamespace(
         codes=y,
         probability=np.column_stack([1 - scores, scores]),
@@ -23,7 +23,11 @@ def _context(y, scores, rates, ranking=None):
         negative=0,
         seed=0,
         noise_rates=rates,
-        ranker=lambda _: ranker,
+        suspicion=lambda _: SimpleNamespace(over_rows=lambda: wrong, words="model-based"),
+        reviewed={},
+        trusted=None,
+        groups=None,
+        n_boot=lambda usual: usual,
     )
 
 

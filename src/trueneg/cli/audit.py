@@ -28,7 +28,11 @@ def audit(
     cost_fp: str | None = None,
     miss_rate: float | None = None,
     false_alarm_rate: float | None = None,
+    reviewed: Path | None = None,
+    kind: str | None = None,
+    label_sep: str | None = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
+    thorough: Annotated[bool, Parameter(negative="")] = False,
     select: str | None = None,
     ignore: str | None = None,
     fail_on: Literal["high", "medium", "low"] | None = None,
@@ -38,7 +42,8 @@ def audit(
 ) -> int:
     """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
 
-    Writes audit.json, report.html, suspects.parquet and suspects.csv beside the input, or to --out.
+    Writes audit.json, report.html, suspects.parquet and suspects.csv beside the input, or to --out. Where a review of
+    that folder has answers, they are used. Column names and costs may stand in .trueneg.toml beside the input.
     Exit code 0: done; 1: --fail-on was met; 2: bad input; 3: a check crashed.
 
     Parameters
@@ -62,7 +67,8 @@ def audit(
     embedding
         A column of vectors, or columns separated by commas.
     proba
-        Columns of out-of-sample probabilities, one a class in the order of the classes, or one of the positive class.
+        Columns of out-of-sample probabilities, one a class in the order of the classes, or one of the positive class;
+        of two classes also decision scores or log odds, which are then calibrated on the labels.
     id
         A column that names each row.
     group
@@ -79,8 +85,16 @@ def audit(
         How often annotators label a positive row negative, where that is known.
     false_alarm_rate
         How often annotators label a negative row positive, where that is known.
+    reviewed
+        A file of answers to the folder's sample, in place of the review.csv in it.
+    kind
+        What the table holds: table (a label a row) or multilabel; by default as its label looks.
+    label_sep
+        What separates several labels in one column.
     quick
         Ask no model: classes, duplicates and leaks in seconds.
+    thorough
+        Look deeper, for several times the time: three rounds of both kinds of model, neighbours of every row.
     select
         Codes of the checks to run, separated by commas; TN2 stands for all that begin so.
     ignore
@@ -99,18 +113,23 @@ def audit(
     if not path.exists() and not path.parent.exists():
         msg = f"no such file: {path}; check the path"
         raise InputError(msg)
+    _refuse(quick, thorough, reviewed)
     from rich.console import Console
 
     from trueneg.report.terminal import terminal
 
     log = Console(stderr=True)
-    folder = out or path.with_name(path.name.split(".")[0] + ".trueneg")
     with log.status("starting") if log.is_terminal else _quiet() as status:
+        from trueneg.jobs.audit.page import beside
         from trueneg.jobs.audit.run import audit as run_audit
 
+        folder = out or beside(path)
         result = run_audit(
             path,
             quick=quick,
+            thorough=thorough,
+            out=folder,
+            reviewed=reviewed,
             miss_rate=miss_rate,
             false_alarm_rate=false_alarm_rate,
             seed=seed,
@@ -133,6 +152,8 @@ def audit(
             split=split,
             cost_fn=_number(cost_fn),
             cost_fp=_number(cost_fp),
+            kind=kind,
+            label_sep=label_sep,
         )
         result.save(folder)
     terminal(result.report, Console())
@@ -140,6 +161,17 @@ def audit(
     if result.crashed:
         return 3
     return int(fail_on is not None and result.fails_on(fail_on))
+
+
+def _refuse(quick: bool, thorough: bool, reviewed: Path | None) -> None:
+    """Refuse before anything heavy is loaded."""
+    from trueneg.core.errors import InputError
+
+    if quick and thorough:
+        raise InputError("--quick asks no model and --thorough asks more of them; give one of the two")
+    if reviewed is not None and not reviewed.exists():
+        msg = f"no such file of answers: {reviewed}; give the CSV that the review's page exported"
+        raise InputError(msg)
 
 
 def _split(value: str | None) -> list[str] | None:

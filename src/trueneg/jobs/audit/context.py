@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from trueneg.jobs.audit.suspicion import Suspicion, suspicion_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
     from trueneg.data.sniff import Roles
     from trueneg.jobs.audit.represent import Representation
+    from trueneg.jobs.audit.reviewed import Reviewed
     from trueneg.jobs.audit.stages import Stages
+    from trueneg.jobs.audit.trust import Calibration
 
 
 @dataclass
@@ -42,6 +46,8 @@ class Context:
     stages: Stages
     notes: list[str] = field(default_factory=list)
     noise_rates: tuple[float, float] | None = None
+    reviewed: dict[str, Reviewed] = field(default_factory=dict)
+    thorough: bool = False
 
     MAX_NEIGHBOR_QUERIES: ClassVar[int] = 20_000
 
@@ -75,11 +81,14 @@ class Context:
     def neighbors(self) -> np.ndarray | None:
         """Ids (n, 10) of the nearest labelled rows, own row and own group excluded; -1 where not asked.
 
-        None where no representation is there. Up to 20,000 rows all are asked; above, see ``asked``.
+        None where no representation is there. Up to 20,000 rows all are asked, and under ``--thorough`` any number;
+        above, see ``asked``.
         """
         if self.data is None or self.quick:
             return None
-        return self.stages.get("neighbors", lambda: {"ids": self._nearest()})["ids"]
+        # Which rows are asked hangs on the probabilities, and those on the depth.
+        name = "neighbors-thorough" if self.thorough else "neighbors"
+        return self.stages.get(name, lambda: {"ids": self._nearest()})["ids"]
 
     @cached_property
     def asked(self) -> tuple[np.ndarray, np.ndarray | None]:
@@ -89,7 +98,7 @@ class Context:
         the other half to the rows that the probabilities suspect most, in each direction of error.
         """
         n = len(self.codes)
-        if n <= self.MAX_NEIGHBOR_QUERIES:
+        if self.thorough or n <= self.MAX_NEIGHBOR_QUERIES:
             return np.arange(n), None
         half = self.MAX_NEIGHBOR_QUERIES // 2
         even = np.sort(np.random.default_rng(self.seed).choice(n, half, replace=False))
@@ -168,9 +177,41 @@ class Context:
             )
         return self._rankers[suspect]
 
+    def suspicion(self, code: str) -> Suspicion:
+        """Return one direction of error over all its rows, recalibrated by what was verified."""
+        if code not in self._suspicions:
+            self._suspicions[code] = suspicion_of(self, code)
+        return self._suspicions[code]
+
+    def calibration(self, suspect: int | None) -> Calibration | None:
+        """Return the recalibration by trusted rows of one direction; None without (enough) trusted rows."""
+        from trueneg.jobs.audit.trust import calibrate
+
+        if suspect not in self._calibrations:
+            self._calibrations[suspect] = calibrate(self, suspect)
+        return self._calibrations[suspect]
+
+    def review_of(self, code: str, row: np.ndarray) -> Reviewed | None:
+        """Return the answers on a finding whose population is ``row``; refused where they are on another one."""
+        from trueneg.jobs.audit.reviewed import matched
+
+        return matched(self.reviewed.get(code), row, code)
+
+    def n_boot(self, usual: int) -> int:
+        """Return how many resamples to draw: five times as many under ``--thorough``."""
+        return 5 * usual if self.thorough else usual
+
     def _fit_rows(self) -> np.ndarray | None:
         even = None if self.neighbors is None else self.asked[1]
         return None if even is None else even[self.codes[even] >= 0]
+
+    @cached_property
+    def _suspicions(self) -> dict[str, Suspicion]:
+        return {}
+
+    @cached_property
+    def _calibrations(self) -> dict[int | None, Calibration | None]:
+        return {}
 
     @cached_property
     def _rankers(self) -> dict[int | None, Any]:

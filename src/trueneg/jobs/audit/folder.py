@@ -48,6 +48,9 @@ class Ranking:
         That the given verdict is wrong; model-based.
     proposed : (m,) int64
         The class proposed instead, -1 where none is; of a multi-label table the label's column.
+    recalibrated : (m,) float64 or None
+        The probability after a review: 1 where a reviewer says wrong, 0 where right. None without one. ``probability``
+        never changes by answers, so that a further round of a review adds to the earlier ones.
     """
 
     code: str
@@ -56,11 +59,13 @@ class Ranking:
     verdict: np.ndarray
     probability: np.ndarray
     proposed: np.ndarray
+    recalibrated: np.ndarray | None = None
 
 
 def save_rankings(folder: Path, rankings: Mapping[str, Ranking], neighbors: np.ndarray | None) -> None:
     """Keep the rankings, and the nearest rows (n, k) where they were looked up, in the folder."""
     arrays = {f"{code}.{name}": getattr(r, name) for code, r in rankings.items() for name in _COLUMNS}
+    arrays |= {f"{code}.recalibrated": r.recalibrated for code, r in rankings.items() if r.recalibrated is not None}
     if neighbors is not None:
         arrays["neighbors"] = neighbors
     path = folder / RANKINGS
@@ -126,7 +131,12 @@ class AuditFolder:
             msg = f"{where}: {RANKINGS} cannot be read; run 'trueneg audit' again"
             raise InputError(msg) from error
         codes = dict.fromkeys(name.split(".")[0] for name in arrays if "." in name)
-        rankings = {c: Ranking(c, *(arrays[f"{c}.{name}"] for name in _COLUMNS)) for c in codes}
+        rankings = {
+            c: Ranking(
+                c, **{name: arrays[f"{c}.{name}"] for name in _COLUMNS}, recalibrated=arrays.get(f"{c}.recalibrated")
+            )
+            for c in codes
+        }
         return cls(folder, report, rankings, arrays.get("neighbors"))
 
     @property

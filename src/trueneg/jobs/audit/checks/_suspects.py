@@ -1,4 +1,8 @@
-"""What the three suspect checks share: one direction of error, read from the ranking."""
+"""What the three suspect checks share: one direction of error, read from the ranking and, where there are any, answers.
+
+A number of wrong labels is an order of magnitude until somebody looks: labels and probabilities alone do not identify
+it. Trusted rows mend the probabilities, a reviewed random sample gives the number its interval.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +14,24 @@ from trueneg.jobs.audit.findings import Finding
 
 if TYPE_CHECKING:
     from trueneg.jobs.audit.context import Context
+    from trueneg.jobs.audit.suspicion import Suspicion
 
-NAMED = 0.5
 
-
-def directed(context: Context, code: str, title: str, suspect: int | None, words: str) -> Finding:
+def directed(context: Context, code: str, title: str, words: str) -> Finding:
     """Turn the ranking of one declared direction into a finding."""
     if context.probability is None:
         return Finding(code, title, "skipped", "--quick asks no model; leave it out, or give --proba")
-    ranker = context.ranker(suspect)
-    probability = np.nan_to_num(ranker.probability_)
-    judged = context.codes >= 0
-    if suspect is not None:
-        judged &= context.codes == suspect
-    probability = np.where(judged, probability, 0.0)
-    about = float(probability.sum())
-    order = np.argsort(-probability, kind="stable")
-    named = int((probability >= NAMED).sum())
-    pool = int(judged.sum())
-    details = {
-        "probability": "model-based: no trusted or reviewed row stands behind it, so no interval is given",
-        "expected number": round(about, 1),
-        "rows judged": pool,
-        "model": context.model,
-        "neighbours used": context.neighbors is not None,
-    }
-    if about < 1 and not named:
+    found = context.suspicion(code)
+    if not found.row.size:
+        return Finding(code, title, "passed", "every label that could be wrong in this direction is trusted")
+    if found.review is not None:
+        return _reviewed(context, found, title, words)
+    about, pool = float(found.probability.sum()), found.row.size
+    details = {"probability": _basis(found), "expected number": round(about, 1), **_details(context, found)}
+    if about < 1 and not found.named:
         return Finding(code, title, "passed", f"no {words} stands out among {pool:,} rows", details=details)
-    cost = _cost(context, code, probability)
-    number = f"about {_round(about)} of {pool:,} rows are probably {words} (an order of magnitude, model-based; "
-    number += "only reviewed rows would give it an interval)"
-    if ranker.total_ is None:
+    number = f"about {_round(about)} of {pool:,} rows are probably {words} ({_why_no_interval(found)})"
+    if not found.told:
         # The two readings of the probabilities differ more than threefold: the model has no skill here.
         number = (
             f"how many of {pool:,} rows are {words} cannot be told before some are reviewed (the model has no skill)"
@@ -49,40 +40,112 @@ def directed(context: Context, code: str, title: str, suspect: int | None, words
         code,
         title,
         "finding",
-        f"{number}; {named:,} have a probability of at least one half",
+        f"{number}; {found.named:,} have a probability of at least one half",
         severity="high" if about > 0.01 * pool else "medium",
-        affected=max(named, round(about)),
-        cost=cost,
-        remedy="look at the first rows of suspects.csv, then drop, relabel or down-weight those that are wrong",
-        rows=order[: min(pool, max(100, 2 * named))].tolist(),
+        affected=max(found.named, round(about)),
+        cost=_cost(found),
+        remedy="review a sample of 60: that gives the number an interval; then drop, relabel or down-weight the wrong "
+        "ones. Until then the command only marks them",
+        rows=found.row[found.listed()].tolist(),
         details=details,
-        figures=[_falling(probability[order[: max(50, 3 * named)]], code, words)],
+        figures=[_falling(found, words)],
     )
 
 
-def _falling(probability: np.ndarray, code: str, words: str) -> dict[str, Any]:
+def _reviewed(context: Context, found: Suspicion, title: str, words: str) -> Finding:
+    """Say what the answers show: the number in all and the precision of the suspects, each with its interval."""
+    review = found.review
+    assert review is not None  # noqa: S101 - for the type checker; the caller has looked
+    result, pool = review.result, found.row.size
+    total, precision = result.total, review.precision
+    level = f"{100 * total.level:g} %"
+    message = (
+        f"{_span(total)} of {pool:,} rows are {words} ({level} interval; {review.n_answered:,} answers, "
+        f"{review.n_wrong:,} of them wrong); of the rows listed as suspects {precision} are"
+    )
+    if not result.supported:
+        message += "; the answers do not support the ranking, so the number rests on the sample alone"
+    severity = "high" if total.low > 0.01 * pool else "medium" if total.low >= 1 else "low"
+    details = {
+        "probability": _basis(found),
+        "precision of the suspects": precision.to_dict(),
+        "number in all": total.to_dict(),
+        "by the sample alone": result.model_free.to_dict(),
+        "by the recalibrated model": result.model.to_dict(),
+        "in words": result.explanation().split("\n"),
+        "answers by stratum": [dict(stratum) for stratum in result.strata],
+        **review.agreement_words(),
+        **_details(context, found),
+    }
+    return Finding(
+        found.code,
+        title,
+        "passed" if total.high < 1 else "finding",
+        message,
+        severity="none" if total.high < 1 else severity,
+        estimate=total,
+        unit=f"{words}, number in all",
+        affected=max(round(total.value), review.n_wrong),
+        cost=_cost(found),
+        remedy="drop, relabel or down-weight the wrong ones; another round of 'trueneg review' narrows the number",
+        rows=found.row[found.listed()].tolist(),
+        details=details,
+        figures=[_falling(found, words)],
+    )
+
+
+def _basis(found: Suspicion) -> str:
+    if found.basis == "review":
+        return (
+            f"{found.words}, each counted for the rows that it stands for (inverse chance to be drawn); "
+            "rows judged wrong have 1, rows judged right 0"
+        )
+    if found.basis == "trusted":
+        return (
+            f"{found.words}: right where these are a random part of the table. They say which labels are right, not "
+            "how often annotators err, so no interval is given"
+        )
+    return "model-based: no trusted or reviewed row stands behind it, so no interval is given"
+
+
+def _why_no_interval(found: Suspicion) -> str:
+    if found.basis == "trusted":
+        return f"{found.words}; no interval: only reviewed rows say how often labels are wrong"
+    return "an order of magnitude, model-based; only reviewed rows would give it an interval"
+
+
+def _details(context: Context, found: Suspicion) -> dict[str, Any]:
+    return {
+        "rows judged": int(found.row.size),
+        "model": context.model,
+        "neighbours used": context.neighbors is not None,
+        "order of the suspects": "cost of leaving the label as it is" if found.cost is not None else "probability",
+    }
+
+
+def _falling(found: Suspicion, words: str) -> dict[str, Any]:
     from trueneg.report.figures import line
 
+    shown = np.sort(found.probability)[::-1][: max(50, 3 * found.named)]
+    name = found.words[0].upper() + found.words[1:]
     return line(
-        list(range(1, len(probability) + 1)),
-        probability.astype(float).tolist(),
+        list(range(1, len(shown) + 1)),
+        shown.astype(float).tolist(),
         title=f"How fast the suspicion falls: {words}",
-        id=f"{code.lower()}-falling",
-        caption="Model-based probability that the given label is wrong, most suspicious row first.",
+        id=f"{found.code.lower()}-falling",
+        caption=f"Probability that the given label is wrong, most suspicious row first. {name}.",
         x_label="rank of the row",
         y_label="probability",
     )
 
 
-def _cost(context: Context, code: str, probability: np.ndarray) -> float | None:
-    column = {"TN201": context.roles.cost_fn, "TN202": context.roles.cost_fp}.get(code)
-    if column is None:
-        return None
-    if isinstance(column, str) and column in context.arrow.column_names:
-        unit = context.arrow[column].cast("float64").to_numpy()
-    else:
-        unit = np.full(len(probability), float(column))
-    return float(np.nansum(unit * probability))
+def _cost(found: Suspicion) -> float | None:
+    return None if found.cost is None else float(found.cost @ found.probability)
+
+
+def _span(e: Any) -> str:
+    """Write a number of rows with its interval: whole rows, since nobody counts tenths."""
+    return f"{e.value:,.0f} [{e.low:,.0f}, {e.high:,.0f}]"
 
 
 def _round(value: float) -> str:

@@ -5,7 +5,15 @@ probabilities and by the labels of the nearest rows, as a likelihood ratio; the 
 are fitted on the labels as they are. The direction is declared by you (``--positive`` or
 ``--negative``), and that declaration is the largest part of the gain.
 
-Remedy: look at the first rows, then drop, relabel or down-weight them.
+How many there are in all is an order of magnitude ("about"), without an interval, until a random
+sample has been reviewed: labels and probabilities alone do not say it. ``trueneg review`` draws the
+sample; the next audit then gives the number, and the share of the suspects that are wrong, each with
+its interval. From below the number is bounded by what was found, from above by an assumption (that
+rows further down go wrong as the recalibrated curve says) or by more rows; both intervals stand in
+the details. With trusted rows (``--trusted``) the probabilities are recalibrated, and still no
+interval is given: they say which labels are right, not how often annotators err.
+
+Remedy: review 60 rows, then drop, relabel or down-weight those that are wrong.
 """
 
 from __future__ import annotations
@@ -25,4 +33,4 @@ def run(context: Context) -> Finding:
     """Rank the rows of the negative class."""
     if context.negative is None:
         return Finding(CODE, TITLE, "not applicable", "no negative class: name it with --positive or --negative")
-    return directed(context, CODE, TITLE, context.negative, "false negatives")
+    return directed(context, CODE, TITLE, "false negatives")

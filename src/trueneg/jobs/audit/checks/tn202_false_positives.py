@@ -23,8 +23,8 @@ def run(context: Context) -> Finding:
     """Rank the rows of the positive class of a two-class table."""
     if context.positive is None:
         return Finding(CODE, TITLE, "not applicable", "no positive class: name it with --positive")
-    found = directed(context, CODE, TITLE, context.positive, "false positives")
-    if found.status == "finding":
-        # Hard true positives look alike: a list of suspects, never the first thing to act on.
+    found = directed(context, CODE, TITLE, "false positives")
+    if found.status == "finding" and found.estimate is None:
+        # Unreviewed. Hard true positives look alike: a list of suspects, never the first thing to act on.
         found.severity = "low"
     return found

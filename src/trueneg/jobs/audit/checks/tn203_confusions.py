@@ -24,4 +24,4 @@ def run(context: Context) -> Finding:
     """Rank the rows of all classes together."""
     if context.negative is not None and len(context.classes) == 2:
         return Finding(CODE, TITLE, "not applicable", "false negatives and false positives are told apart here")
-    return directed(context, CODE, TITLE, None, "labelled with another class's name")
+    return directed(context, CODE, TITLE, "labelled with another class's name")

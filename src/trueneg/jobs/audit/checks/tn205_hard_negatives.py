@@ -34,9 +34,10 @@ def run(context: Context) -> Finding:
         return Finding(
             CODE, TITLE, "skipped", "hard and false negatives are told apart by neighbours, which were not used"
         )
+    found = context.suspicion("TN201")
     negative = context.codes == context.negative
     positive = 1 - context.probability[:, context.negative].astype(float)
-    wrong = np.nan_to_num(context.ranker(context.negative).probability_)
+    wrong = found.over_rows()
     confusable = negative & (positive >= TAKEN_FOR_POSITIVE)
     rows = np.flatnonzero(confusable & (wrong < BELIEVED))
     if not rows.size:
@@ -45,7 +46,7 @@ def run(context: Context) -> Finding:
         CODE,
         TITLE,
         "advice",
-        f"{rows.size:,} negatives are taken for another class and are probably true (model-based); "
+        f"{rows.size:,} negatives are taken for another class and are probably true ({found.words}); "
         f"{int((confusable & (wrong >= 0.5)).sum()):,} confusable ones are probably false",
         severity="low",
         estimate=wilson(int(rows.size), int(negative.sum())),

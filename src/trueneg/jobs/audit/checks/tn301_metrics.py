@@ -5,6 +5,13 @@ that depend on the class alone, precision, MCC, balanced accuracy and AUROC keep
 F1, G-mean, recall, accuracy and kappa do not (Kulatilleke & Samarakoon, arXiv 2208.11904, and the
 two-line proof in the docs of ``noisy_metrics``). No metric is best without a cost.
 
+After a review (`trueneg review`) the corrected values are measured: the answers, each counted for the
+rows that it stands for, say how many labels are wrong among the rows predicted positive and among those
+predicted negative, and every metric gets the interval of that (drawn within the strata of the sample and
+from the recalibrated ranking, joined under the review's guard). Errors may then depend on the prediction.
+Trusted rows (`--trusted`) are measured by themselves, beside all rows, with an interval by resampling
+them, or their groups; they speak for the table where they are a random part of it.
+
 Give `--miss-rate` (how often a true positive is labelled negative) and `--false-alarm-rate` (how often
 a true negative is labelled positive) where you know them: each metric is then corrected, with its
 interval. The rates count as exact, so the interval holds sampling error only. Without them the rate of
@@ -12,7 +19,7 @@ misses is model-based, from the same ranking as the suspects, and the misses of 
 independent of the labels: the corrected column is then a direction, not a measurement, and has no
 interval.
 
-Verified rows cannot supply the rates: the label of a verified row *is* the truth, the table no longer
+Trusted rows cannot supply the rates: the label of a trusted row *is* the truth, the table no longer
 holds what the annotator had written there, and there is nothing left to compare it with. Keep the first
 label in a column of its own, and count its errors with `NoiseRates.from_audit`.
 
@@ -21,8 +28,7 @@ mapped by one affine function, but the area weighs it by steps of recall, and ob
 true recall with the share of true negatives above the threshold: two models of equal area come out
 unequal, so no formula leads from the observed area to the true one.
 
-Remedy: have 60 or more rows verified, by (given, predicted) cell, before a corrected figure is
-reported.
+Remedy: review 60 rows or more before a corrected figure is reported.
 """
 
 from __future__ import annotations
@@ -44,18 +50,123 @@ _LEVEL = 0.9
 
 
 def run(context: Context) -> Finding:
-    """Put observed and corrected metrics side by side, at the rates given or else at the model-based ones."""
-    given = getattr(context, "noise_rates", None)
+    """Put observed and corrected metrics side by side: by answers, else at the rates given, else model-based."""
     if context.probability is None:
         return Finding(CODE, TITLE, "skipped", "--quick asks no model; leave it out, or give --proba")
     if context.positive is None or context.negative is None:
-        return Finding(CODE, TITLE, "not applicable", "needs two classes and --positive")
+        return _of_classes(context)
     judged = np.flatnonzero(context.codes >= 0)
     observed = (context.codes[judged] == context.positive).astype(int)
     scores = context.probability[judged, context.positive].astype(float)
-    if given is None:
-        return _model_based(context, judged, observed, scores)
-    return _given(context, observed, scores, given)
+    if context.reviewed.keys() & {"TN201", "TN202"}:
+        found = _reviewed(context, judged, observed, scores)
+    elif context.noise_rates is None:
+        found = _model_based(context, judged, observed, scores)
+    else:
+        found = _given(context, observed, scores, context.noise_rates)
+    if found.status == "advice":
+        _beside_trusted(context, found)
+    return found
+
+
+def _reviewed(context: Context, judged: np.ndarray, observed: np.ndarray, scores: np.ndarray) -> Finding:
+    """Correct by the answers of a review: every figure has its interval, and errors may depend on the prediction."""
+    from trueneg.jobs.audit.measured import LEVEL, reviewed_two_class
+    from trueneg.judge import noisy_metrics
+
+    probability = context.probability
+    assert probability is not None  # noqa: S101 - for the type checker; run has looked
+    found = {str(code): context.suspicion(code) for code in ("TN201", "TN202") if code in context.reviewed}
+    counts = noisy_metrics.confusion_counts(observed, (scores >= 0.5).astype(int))
+    positive = probability[:, context.positive] >= 0.5
+    estimates = reviewed_two_class(counts, found, positive, n_draws=context.n_boot(2000), seed=context.seed)
+    seen = {k: float(v) for k, v in noisy_metrics.metric_values(counts).items()} | _areas(observed, scores)
+    rows = {name: _row(name, value, estimates.get(name)) for name, value in seen.items()}
+    worst = _most_off(rows)
+    asked = sum(one.review.n_answered for one in found.values() if one.review is not None)
+    notes = [
+        f"no answer on {code}: every label given as {side} is taken as right"
+        for code, side in (("TN201", "negative"), ("TN202", "positive"))
+        if code not in found
+    ]
+    if context.noise_rates is not None:
+        notes.append("the rates given are left aside: the answers measure the errors of these very rows")
+    return Finding(
+        CODE,
+        TITLE,
+        "advice",
+        f"by {asked:,} answers {worst} is most off: {seen[worst]:.2f} observed, {estimates[worst]} corrected "
+        f"({100 * LEVEL:g} % interval)" + "".join(f"; {note}" for note in notes),
+        severity="low",
+        estimate=estimates[worst],
+        unit=f"{worst}, corrected",
+        affected=observed.size,
+        remedy=_remedy(rows),
+        details={"metrics": rows, "notes": notes},
+    )
+
+
+def _beside_trusted(context: Context, found: Finding) -> None:
+    """Add what the metrics are on trusted rows, where there are enough."""
+    from trueneg.jobs.audit.measured import trusted_two_class
+
+    if context.trusted is None or context.probability is None:
+        return
+    known = np.flatnonzero(context.trusted & (context.codes >= 0))
+    truth = (context.codes[known] == context.positive).astype(int)
+    scores = context.probability[known, context.positive].astype(float)
+    groups = None if context.groups is None else context.groups[known]
+    made = trusted_two_class(truth, scores, groups=groups, n_boot=context.n_boot(2000), seed=context.seed)
+    _add_trusted(found, made, known.size, groups is not None)
+
+
+def _add_trusted(found: Finding, made: dict[str, Estimate], n: int, grouped: bool) -> None:
+    if not made:
+        found.message += f"; the {n:,} trusted rows are too few, or of one class, to measure a metric on"
+        return
+    rows = found.details["metrics"]
+    for name, estimate in made.items():
+        row = rows.setdefault(name, {"observed": None, "corrected": None, "keeps the order of models": False})
+        row["trusted rows"] = _rounded(estimate.value)
+        row["trusted low"], row["trusted high"] = _rounded(estimate.low), _rounded(estimate.high)
+    told = "f1" if "f1" in made else next(iter(made))
+    found.message += f"; on the {n:,} trusted rows {told} is {made[told]}"
+    if grouped:
+        found.message += " (whole groups resampled)"
+    found.details["trusted rows"] = f"{n:,}; they speak for the table where they are a random part of it"
+
+
+def _of_classes(context: Context) -> Finding:
+    """With several classes, or none declared positive: nothing is corrected, and trusted rows are measured."""
+    from trueneg.jobs.audit.measured import class_figures, trusted_classes
+
+    why = "correcting needs two classes and --positive"
+    probability = context.probability
+    if context.trusted is None or probability is None:
+        return Finding(CODE, TITLE, "not applicable", why)
+    judged = np.flatnonzero(context.codes >= 0)
+    known = np.flatnonzero(context.trusted & (context.codes >= 0))
+    size = len(context.classes)
+    groups = None if context.groups is None else context.groups[known]
+    predicted = probability.argmax(axis=1)
+    made = trusted_classes(
+        context.codes[known], predicted[known], size, groups=groups, n_boot=context.n_boot(1000), seed=context.seed
+    )
+    seen = class_figures(context.codes[judged], predicted[judged], size)
+    rows = {name: {"observed": _rounded(value)} for name, value in seen.items()}
+    found = Finding(
+        CODE,
+        TITLE,
+        "advice",
+        f"accuracy is {seen['accuracy']:.2f} against the labels as they are ({why})",
+        severity="low",
+        affected=int(judged.size),
+        remedy="judge models on the trusted rows; review a sample where they are no random part of the table",
+        details={"metrics": rows},
+    )
+    _add_trusted(found, made, int(known.size), groups is not None)
+    found.estimate, found.unit = made.get("accuracy"), "accuracy on trusted rows"
+    return found
 
 
 def _given(context: Context, observed: np.ndarray, scores: np.ndarray, given: tuple[float, float]) -> Finding:
@@ -98,7 +209,8 @@ def _model_based(context: Context, judged: np.ndarray, observed: np.ndarray, sco
     """Correct at the miss rate of the suspect ranking: a direction, without interval."""
     from trueneg.judge import noisy_metrics
 
-    false_negatives = float(np.nansum(context.ranker(context.negative).probability_[judged][observed == 0]))
+    suspicion = context.suspicion("TN201")
+    false_negatives = float(suspicion.over_rows()[judged][observed == 0].sum())
     # Only the declared direction: on rare positives the other one is made of hard true positives.
     miss = false_negatives / max(int(observed.sum()) + false_negatives, 1e-12)
     counts = noisy_metrics.confusion_counts(observed, (scores >= 0.5).astype(int))
@@ -118,11 +230,11 @@ def _model_based(context: Context, judged: np.ndarray, observed: np.ndarray, sco
         TITLE,
         "advice",
         f"if about {100 * miss:.0f} % of the true positives are labelled negative, {worst} is most off: "
-        f"{seen[worst]:.2f} observed, {corrected[worst]:.2f} corrected (model-based, no interval)",
+        f"{seen[worst]:.2f} observed, {corrected[worst]:.2f} corrected ({suspicion.words}, no interval)",
         severity="low",
         affected=observed.size,
         remedy=_remedy(rows),
-        details={"miss rate (model-based)": round(miss, 4), "metrics": rows},
+        details={f"miss rate ({suspicion.words})": round(miss, 4), "metrics": rows},
     )
 
 

@@ -1,5 +1,9 @@
 """Whether a probability of 0.8 means right in 8 cases of 10, judged against the labels as they are.
 
+With trusted rows (``--trusted``) it is judged against their labels as well, which tell what the probability
+is worth for the truth; there the probabilities of the suspects are recalibrated by them, and the error that
+is left is shown, measured on rows that the recalibration did not see.
+
 Remedy: calibrate on held-out rows before a threshold or a cost is read off the probabilities.
 """
 
@@ -32,7 +36,7 @@ def run(context: Context) -> Finding:
     rng = np.random.default_rng(context.seed)
     some = judged.size if judged.size <= 20_000 else 20_000
     pick = rng.choice(judged.size, some, replace=False)
-    estimate = bootstrap(_ece, sure[pick], right[pick], n_boot=200, random_state=context.seed)
+    estimate = bootstrap(_ece, sure[pick], right[pick], n_boot=context.n_boot(200), random_state=context.seed)
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     used = np.flatnonzero(counts)
@@ -45,18 +49,42 @@ def run(context: Context) -> Finding:
         for b in used
     ]
     bad = estimate.low > TOLERATED
+    words, more = _trusted(context)
     return Finding(
         CODE,
         TITLE,
         "advice" if bad else "passed",
-        f"on average a probability is off by {estimate} against the labels as they are ({context.model})",
+        f"on average a probability is off by {estimate} against the labels as they are ({context.model}){words}",
         severity="low" if bad else "none",
         estimate=estimate,
         unit="expected calibration error",
         remedy="calibrate on held-out rows before reading a threshold off them" if bad else "",
-        details={"bins (mean probability, share right, rows)": rows},
+        details={"bins (mean probability, share right, rows)": rows, **more},
         figures=[_reliability(rows)] if len(rows) > 1 else [],
     )
+
+
+def _trusted(context: Context) -> tuple[str, dict[str, Any]]:
+    """Judge the probabilities by the trusted labels, before and after recalibration; nothing without trusted rows."""
+    from trueneg.core.intervals import bootstrap
+    from trueneg.jobs.audit.trust import reliability, why_not
+
+    reason = why_not(context)
+    if reason is not None:
+        return f"; {reason}", {}
+    found = reliability(context)
+    if found is None or context.trusted is None:
+        return "", {}
+    known = np.flatnonzero(context.trusted & (context.codes >= 0))
+    groups = None if context.groups is None else context.groups[known]
+    if groups is not None and len(np.unique(groups)) < 2:
+        groups = None
+    options: dict[str, Any] = {"n_boot": context.n_boot(200), "random_state": context.seed, "groups": groups}
+    before = bootstrap(_ece, found.sure, found.right.astype(float), **options)
+    after = bootstrap(_ece, found.sure_after, found.right_after.astype(float), **options)
+    n = len(found.right)
+    words = f"; against {n:,} trusted labels by {before}, and by {after} once recalibrated by the other trusted rows"
+    return words, {"against trusted labels": before.to_dict(), "recalibrated, against trusted labels": after.to_dict()}
 
 
 def _reliability(rows: list[list[float]]) -> dict[str, Any]:
