@@ -24,7 +24,7 @@ $(V)/.docs: $(V)/.core
 	touch $@
 
 $(V)/.lint: $(V)/.core
-	$(PIP) "ruff>=0.9" "mypy>=1.14" "import-linter>=2.1"
+	$(PIP) "ruff>=0.9" "mypy>=1.14" "import-linter>=2.1" "pre-commit>=4"
 	touch $@
 
 demo: $(V)/.core ## run the main job on real data and score it against planted errors
