@@ -6,13 +6,20 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "ADASYN": "smote",
+    "BorderlineSMOTE": "smote",
+    "KMeansSMOTE": "smote",
     "OverSampler": "smote",
+    "ResampledClassifier": "smote",
     "SMOTE": "smote",
     "SMOTEN": "smote",
     "SMOTENC": "smote",
+    "SVMSMOTE": "smote",
     "SamplingPlan": "smote",
     "SamplingWarning": "smote",
     "UnderSampler": "smote",
+    "prior_corrected": "smote",
+    "roc_by_sampling": "smote",
 }
 __all__ = sorted(_PUBLIC)
 

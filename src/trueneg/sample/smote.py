@@ -10,16 +10,26 @@ from __future__ import annotations
 
 from trueneg.sample._smote.base import BaseSampler, BaseSmote, SamplingWarning
 from trueneg.sample._smote.estimators import SMOTE, SMOTEN, SMOTENC, OverSampler, UnderSampler
+from trueneg.sample._smote.kinds import ADASYN, SVMSMOTE, BorderlineSMOTE, KMeansSMOTE
 from trueneg.sample._smote.plan import SamplingPlan
+from trueneg.sample._smote.study import ResampledClassifier, RocBySampling, prior_corrected, roc_by_sampling
 
 __all__ = [
+    "ADASYN",
+    "BaseSampler",
+    "BaseSmote",
+    "BorderlineSMOTE",
+    "KMeansSMOTE",
+    "OverSampler",
+    "ResampledClassifier",
+    "RocBySampling",
     "SMOTE",
     "SMOTEN",
     "SMOTENC",
-    "BaseSampler",
-    "BaseSmote",
-    "OverSampler",
+    "SVMSMOTE",
     "SamplingPlan",
     "SamplingWarning",
     "UnderSampler",
+    "prior_corrected",
+    "roc_by_sampling",
 ]

@@ -149,12 +149,13 @@ class Draft:
         return Draft(self.rows[keep], self.partners[keep], share, self.low, self.high, self.part)
 
 
-def largest_remainder(share: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """Split n into whole numbers in proportion to `share`, adding up to n exactly."""
+def largest_remainder(share: NDArray[np.float64], n: int, rng: np.random.Generator | None = None) -> NDArray[np.int64]:
+    """Split n into whole numbers in proportion to `share`, adding up to n exactly; ties at random, or by position."""
     exact = share / share.sum() * n
     count = np.floor(exact).astype(np.int64)
     rest = n - int(count.sum())
-    count[np.argsort(count - exact, kind="stable")[:rest]] += 1
+    order = np.arange(len(share)) if rng is None else rng.permutation(len(share))
+    count[order[np.argsort((count - exact)[order], kind="stable")[:rest]]] += 1
     return count
 
 
@@ -172,7 +173,7 @@ def draw(
     """
     size = len(draft.rows)
     if draft.share is not None:
-        which = np.repeat(np.arange(size), largest_remainder(draft.share, n))
+        which = np.repeat(np.arange(size), largest_remainder(draft.share, n, rng))
     elif allocation == "random":
         which = rng.integers(size, size=n)
     else:
