@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import trueneg
+from trueneg.data.content import content_hash
 from trueneg.data.writers import atomic
 
 if TYPE_CHECKING:
@@ -21,15 +22,11 @@ if TYPE_CHECKING:
 
 
 def data_hash(arrow: pa.Table) -> str:
-    """Return a hash of names, types and values; the same for the same content, however it was chunked."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(str(arrow.schema.remove_metadata()).encode())
-    for batch in arrow.combine_chunks().to_batches():
-        for column in batch.columns:
-            digest.update(f"{len(column)},{column.offset}".encode())
-            for buffer in column.buffers():
-                digest.update(b"-" if buffer is None else buffer)
-    return digest.hexdigest()
+    """Return a hash of names, types and values; the same for the same content, however it was chunked.
+
+    A command that reads a large file batch by batch gets the same from :class:`trueneg.data.content.ContentHash`.
+    """
+    return content_hash(arrow)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.data.repairs`; import them from there."""

@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.data.streams`; import them from there."""
