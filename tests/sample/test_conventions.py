@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import imblearn.utils.estimator_checks as imblearn_checks
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import trueneg.sample as sample
-from trueneg.sample import SMOTENC, OverSampler, ResampledClassifier
+from trueneg.sample import SMOTE, SMOTENC, BorderlineSMOTE, OverSampler, ResampledClassifier, UnderSampler
+from trueneg.testing import sampler_checks
 
 PUBLIC = [getattr(sample, name) for name in sample.__all__]
 SAMPLERS = [kind for kind in PUBLIC if isinstance(kind, type) and hasattr(kind, "fit_resample")]
@@ -21,6 +23,30 @@ def _scikit_learn(estimator):
     if isinstance(estimator, SMOTENC):
         return {"check_fit2d_1feature": "one column cannot be both nominal and numeric"}
     return {}
+
+
+WAYS = [
+    *[_small(kind) for kind in SAMPLERS],
+    SMOTE(gap="attribute"),
+    SMOTE(allocation="random", k_neighbors=2),
+    SMOTE(amount=200, under=100),
+    BorderlineSMOTE(kind="borderline-2"),
+    OverSampler(allocation="random"),
+    UnderSampler(percent=80),
+    SMOTENC(categorical_features=[True, False, False, False], k_neighbors=3),
+]
+
+
+@pytest.mark.parametrize("check", list(sampler_checks()), ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", WAYS, ids=str)
+def test_sampler_shape(estimator, check):
+    """Any sampler can stand where another one stood: a comparison of remedies relies on no more than the shape."""
+    check(estimator)
+
+
+def test_discovery_finds_the_samplers():
+    """A discovery that finds nothing would make every check above pass."""
+    assert {"SMOTE", "SMOTENC", "SMOTEN", "ADASYN", "OverSampler", "UnderSampler"} <= {k.__name__ for k in SAMPLERS}
 
 
 CLASSIFIERS = [

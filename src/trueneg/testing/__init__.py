@@ -1,8 +1,8 @@
 """Conformance checks for the shared shapes, public so that plug-ins can run them too.
 
-``check_cleaner(estimator)`` and ``check_head(estimator)`` run every check and raise
-``AssertionError`` at the first that fails; ``cleaner_checks()`` and ``head_checks()`` yield the
-checks one by one, e.g. for ``pytest.mark.parametrize``.
+``check_cleaner(estimator)``, ``check_head(estimator)`` and ``check_sampler(estimator)`` run every
+check and raise ``AssertionError`` at the first that fails; ``cleaner_checks()``, ``head_checks()``
+and ``sampler_checks()`` yield the checks one by one, e.g. for ``pytest.mark.parametrize``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 _PUBLIC = {
     "check_cleaner": "cleaner",
     "check_head": "head",
+    "check_sampler": "sampler",
     "cleaner_checks": "cleaner",
     "head_checks": "head",
+    "sampler_checks": "sampler",
 }
 __all__ = sorted(_PUBLIC)
 
