@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trueneg.core.errors import InputError
 from trueneg.data.readers import read_frame, read_table
-from trueneg.data.sniff import label_candidates, roles, row_keys
+from trueneg.data.sniff import keys_of_rows, label_candidates, roles, row_keys
 
 
 def frame(**columns):
@@ -214,3 +214,35 @@ def test_row_keys_by_id_and_sliced():
     other = frame(k=[7, 8, 9], y=[1, 1, 1], e=pa.array([[1.0], [2.0], None]), d=[{"a": 1}, {"a": 2}, None])
     assert (row_keys(table, exclude=["y"]) == row_keys(other, exclude=["y"])).all()
     assert row_keys(table)[1:].tolist() == row_keys(read_frame(table.arrow.slice(1))).tolist()
+
+
+@pytest.mark.parametrize("id", [None, "k"])
+def test_keys_of_some_rows_are_those_of_the_whole(id):  # noqa: A002
+    """A command that reads batch by batch must call a row as the audit did, repeated rows included."""
+    rng = np.random.default_rng(0)
+    n = 5000
+    table = pa.table(
+        {
+            "k": [f"k{i}" for i in range(n)],
+            "x": rng.integers(0, 30, n),
+            "v": pa.array(rng.integers(0, 2, (n, 2)).astype(float).tolist(), pa.list_(pa.float64())),
+            "y": rng.integers(0, 2, n),
+        }
+    )
+    table = table if id else table.drop_columns(["k"])
+    whole = row_keys(read_frame(table), id, exclude=["y"])
+    rows = np.sort(rng.choice(n, 700, replace=False))
+    some = keys_of_rows(lambda: table.to_batches(max_chunksize=333), rows, id, exclude=["y"])
+    assert some.tolist() == whole[rows].tolist()
+    marked = table.append_column("trueneg_reason", pa.array(["because"] * n))
+    assert row_keys(read_frame(marked), id, exclude=["y"]).tolist() == whole.tolist()
+
+
+def test_what_a_repair_wrote_is_no_feature():
+    """The reason for a suspicion gives the label away; an audit of a repaired table must not learn from it."""
+    rng = np.random.default_rng(0)
+    columns = {"x": rng.normal(size=60), "trueneg_weight": rng.random(60), "trueneg_action": ["flag", None] * 30}
+    found = roles(frame(**columns, y=[0, 1] * 30), label="y")
+    assert found.numeric == ["x"]
+    assert found.categorical == []
+    assert any("earlier repair" in note for note in found.notes)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from trueneg.data._repairs.batches import lines_of, members, repair_batch, repair_lines, repaired_schema
 from trueneg.data._repairs.files import repair_file
 from trueneg.data._repairs.frames import repair_frame
-from trueneg.data._repairs.what import EXTRA, PREFIX, NewValues, Repairs
+from trueneg.data._repairs.what import EXTRA, NewValues, Repairs
 
 __all__ = [
     "EXTRA",
-    "PREFIX",
     "NewValues",
     "Repairs",
     "lines_of",

@@ -7,8 +7,8 @@ as a negative one.
 from __future__ import annotations
 
 from trueneg.data._sniff.checks import trusted_mask
-from trueneg.data._sniff.keys import row_keys
+from trueneg.data._sniff.keys import keys_of_rows, row_keys
 from trueneg.data._sniff.roles import Roles
 from trueneg.data._sniff.settle import label_candidates, roles
 
-__all__ = ["Roles", "label_candidates", "roles", "row_keys", "trusted_mask"]
+__all__ = ["Roles", "keys_of_rows", "label_candidates", "roles", "row_keys", "trusted_mask"]

@@ -6,10 +6,11 @@ schema of the whole, since a type is decided by all values; Parquet and Arrow ca
 
 from __future__ import annotations
 
-from trueneg.data._streams.read import SpeltStream, Stream, line_blocks, open_stream, spelt_stream
+from trueneg.data._streams.read import TEXT, SpeltStream, Stream, line_blocks, open_stream, spelt_stream
 from trueneg.data._streams.write import Manner, Sink, manner_of, open_sink
 
 __all__ = [
+    "TEXT",
     "Manner",
     "Sink",
     "SpeltStream",

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PREFIX = "trueneg_"
 ACTION, REASON, FINDING = "trueneg_action", "trueneg_reason", "trueneg_finding"
 GIVEN, WEIGHT, SOURCE = "trueneg_given", "trueneg_weight", "trueneg_source"
 EXTRA = (ACTION, REASON, FINDING, GIVEN, WEIGHT, SOURCE)

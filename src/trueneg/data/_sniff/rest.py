@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from trueneg.data._sniff.values import SAMPLE, distinct, is_unique, is_vector, listed
+from trueneg.data._sniff.values import OURS, SAMPLE, distinct, is_unique, is_vector, listed
 from trueneg.data.readers import Table
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ def sniff_rest(table: Table, found: Roles, features: list[str] | None) -> None:
     taken |= {c for c in (found.id, found.group, found.trusted, found.split) if c is not None}
     taken |= {c for c in (found.cost_fn, found.cost_fp) if isinstance(c, str)}
     rest = [name for name in table.arrow.column_names if name not in taken]
+    if ours := [name for name in rest if name.startswith(OURS)]:
+        found.notes.append(f"written by an earlier repair and not used: {listed(ours)}")
+        rest = [name for name in rest if name not in ours]
     rest = _sniff_named(table, found, rest)
     rest = _sniff_wide(table, found, rest)
     wanted = rest if features is None else features

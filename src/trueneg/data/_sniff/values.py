@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 1_000
 SAMPLE = 2_000
+OURS = "trueneg_"
+"""Columns that begin so were written by a repair: they say what was found out about a row, and are no features."""
 
 
 def table_name(table: Table) -> str:

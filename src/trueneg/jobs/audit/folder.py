@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import zipfile
@@ -15,6 +16,7 @@ from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line, read_frame, read_table
 from trueneg.data.sniff import roles as sniff_roles
 from trueneg.data.sniff import row_keys
+from trueneg.data.streams import TEXT
 from trueneg.data.writers import atomic
 from trueneg.jobs.audit.stages import data_hash
 
@@ -74,6 +76,15 @@ def save_rankings(folder: Path, rankings: Mapping[str, Ranking], neighbors: np.n
         np.savez(stream, **arrays)
 
 
+def layout_of(table: Table, roles: Roles) -> dict[str, Any]:
+    """Return what reading the table again in pieces needs to know: its columns' parts, and a text file's types."""
+    layout: dict[str, Any] = {name: getattr(roles, name) for name in ("labels", "label_sep", "unlabeled", "id")}
+    if table.format in TEXT:
+        layout["schema"] = base64.b64encode(table.arrow.schema.serialize().to_pybytes()).decode("ascii")
+        layout["encoding"] = "latin-1" if "read as LATIN-1" in table.notes else None
+    return layout
+
+
 def source_of(path: str, folder: Path) -> str | None:
     """Return the way from the folder to the table's file, so that both can be moved together; None for a frame."""
     return os.path.relpath(path, folder) if Path(path).is_file() else None
@@ -101,8 +112,15 @@ class AuditFolder:
     neighbors: np.ndarray | None
 
     @classmethod
-    def open(cls, folder: str | Path) -> AuditFolder:
+    def open(cls, folder: str | Path, *, neighbors: bool = True) -> AuditFolder:
         """Read an audit's folder.
+
+        Parameters
+        ----------
+        folder : path
+            The folder.
+        neighbors : bool, default True
+            Read the nearest rows as well; of a table of many rows they take the most memory.
 
         Raises
         ------
@@ -124,7 +142,7 @@ class AuditFolder:
             raise InputError(msg) from error
         try:
             with np.load(folder / RANKINGS, allow_pickle=False) as kept:
-                arrays = {name: kept[name] for name in kept.files}
+                arrays = {name: kept[name] for name in kept.files if neighbors or name != "neighbors"}
         except FileNotFoundError:
             arrays = {}
         except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
@@ -148,6 +166,11 @@ class AuditFolder:
     def data_hash(self) -> str:
         """Hash of the table's content."""
         return str(self.report["input"].get("data", ""))
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What :func:`layout_of` noted; empty where an older version wrote the audit."""
+        return dict(self.report["input"].get("layout") or {})
 
     @property
     def classes(self) -> list[str]:

@@ -15,7 +15,7 @@ from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
-from trueneg.jobs.audit.folder import _NOT_COLUMNS, Ranking, save_rankings, source_of
+from trueneg.jobs.audit.folder import _NOT_COLUMNS, Ranking, layout_of, save_rankings, source_of
 from trueneg.jobs.audit.images import ImageColumn, suspect_images
 from trueneg.jobs.audit.listing import suspects_table
 from trueneg.jobs.audit.page import SHOWN_SUSPECTS, beside, commands_into, lead_on, page_of, report_of
@@ -198,7 +198,7 @@ def audit(
             roles.notes.append(words)
         context = _context(table, roles, path, options, say=say, cache=cache, reviewed=answers)
         result = _table(table, context, frame_kind, chosen, image_named="image" in options)
-    return _remember(result, options, table, folder)
+    return _remember(result, options, table, roles, folder)
 
 
 def _refuse(quick: bool, thorough: bool, kind: str | None) -> None:
@@ -240,10 +240,11 @@ def _table(
     return Audit(findings, report, suspects, frame_kind, rankings=rankings, neighbors=near)
 
 
-def _remember(result: Audit, options: dict[str, Any], table: Any, folder: Path | None) -> Audit:
+def _remember(result: Audit, options: dict[str, Any], table: Any, roles: Roles, folder: Path | None) -> Audit:
     """Note in the report what the next command must know to find the same table and the same roles."""
     result.report["options"] = options
     result.report["input"]["data"] = data_hash(table.arrow)
+    result.report["input"]["layout"] = layout_of(table, roles)
     result.folder = folder
     lead_on(result.report, folder or Path("OUT"))
     commands_into(result.findings, result.report)
