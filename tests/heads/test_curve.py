@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,10 +40,23 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
+class Shots(ClassifierMixin, BaseEstimator):
+    """Remembers how many rows of each class it was trained on."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        SEEN.append(tuple(np.bincount(y)))
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X), int)
+
+
 def _record(y, sizes, **options):
     SEEN.clear()
     X = np.column_stack([np.arange(len(y)), np.zeros(len(y))])
-    curve = curve_of(Recorder(), Recorder("b"), X, y, sizes, 3, scale=None, random_state=0, **options)
+    run = {"random_state": 0, **options}
+    curve = curve_of(Recorder(), Recorder("b"), X, y, sizes, 3, scale=None, **run)
     return curve, list(SEEN)
 
 
@@ -79,12 +93,32 @@ def test_groups_stay_on_one_side():
         assert not set(groups[rows]) & set(groups[test])
 
 
+def test_a_split_that_loses_a_class_is_drawn_again():
+    """Protects rare classes: one of a single row is trained on in every split, as the paper draws, not refused."""
+    y = np.r_[np.zeros(60, int), np.ones(38, int), 2, 3]
+    _, seen = _record(y, (4, 40))
+    for _, rows, test in seen:
+        assert set(y[rows]) == {0, 1, 2, 3}
+        assert len(test) == 30
+
+
+def test_progress_counts_every_fit():
+    """Protects long runs: every size of every split is told, up to the total."""
+    told = []
+    _record(np.arange(100) % 2, (4, 40), progress=lambda *at: told.append(at))
+    assert told == [(i + 1, 6) for i in range(6)]
+
+
 def test_shots_count_rows_of_each_class():
     """Protects linear evaluation: s shots are s rows of every class."""
     y = np.r_[np.zeros(100, int), np.ones(40, int)]
-    curve, seen = _record(y, (1, 5), per_class=True)
+    SEEN.clear()
+    X = np.column_stack([np.zeros(140), y])
+    curve = linear_evaluation(X, y, shots=(1, 5), gen=Shots(), disc=Shots(), n_repeats=3, random_state=0)
     assert curve.train_sizes == (2, 10)
-    assert {tuple(np.bincount(y[rows])) for _, rows, _ in seen} == {(1, 1), (5, 5)}
+    assert set(SEEN) == {(1, 1), (5, 5)}
+    with pytest.raises(InputError, match="30 shots"):
+        linear_evaluation(X, y, shots=(30,), n_repeats=2, random_state=0)
 
 
 def test_scaling_uses_training_rows_only():
@@ -121,6 +155,29 @@ def test_equal_learners_never_cross():
     curve = curve_of(model, model, X, y, (5, 50), 4, random_state=1)
     assert (curve.crossings, curve.crossing) == ((), None)
     assert regime_advice(50, 5, curve=curve).choose == "either"
+
+
+def _summed(*rows):
+    """Sum up differences (n_repeats, J) as a curve would."""
+    from trueneg.heads._naive_bayes.curve import _summary
+
+    difference = np.array(rows, float)
+    errors = np.stack([0.5 + difference, np.full(difference.shape, 0.5)])
+    sizes = [10 * 2**j for j in range(difference.shape[1])]
+    return _summary(sizes, errors, 30, 70, 0.95, np.random.default_rng(0))
+
+
+def test_noise_before_the_crossing_is_no_crossing():
+    """Protects the crossing: a wobble around zero before it hides it not, a lead of the other side that shows does."""
+    wobble = _summed(*([0.1 * s, -0.1 * s - 0.01, -0.02, 0.3 + 0.01 * s] for s in (-1, 1, 1, -0.5)))
+    assert len(wobble.crossings) == 2
+    assert 40 < wobble.crossing.value < 80
+    assert wobble.crossing.low == 0
+    assert wobble.crossing.high < 80
+    shown = _summed(*([0.2 + 0.01 * s, -0.1, -0.02, 0.3 + 0.01 * s] for s in (-1, 1, 1, -0.5)))
+    assert shown.crossing is None
+    lost = _summed(*([-0.1, 0.2 + 0.01 * s, 0.1, -0.3] for s in (-1, 1, 1, -0.5)))
+    assert lost.crossing is None
 
 
 def test_seed_decides_everything():
@@ -181,6 +238,9 @@ def test_linear_evaluation_calls_the_encoder_once():
     plain = linear_evaluation(X, y, shots=(1, 5), n_repeats=3, random_state=0)
     assert calls == [200]
     np.testing.assert_array_equal(curve.errors, plain.errors)
+    shaped = SimpleNamespace(encode=encoder)
+    again = linear_evaluation(items, y, encoder=shaped, shots=(1, 5), n_repeats=3, random_state=0)
+    np.testing.assert_array_equal(again.errors, plain.errors)
     with pytest.raises(InputError, match="encoder returned shape"):
         linear_evaluation(items, y, encoder=lambda items: np.zeros(3))
 
@@ -196,8 +256,7 @@ def test_linear_evaluation_calls_the_encoder_once():
         ({"X": np.full((50, 2), np.nan)}, "missing"),
         ({"X": np.zeros(50)}, "shape"),
         ({"groups": np.zeros(3)}, "groups"),
-        ({"groups": np.arange(50) % 2}, "class without training rows"),
-        ({"train_sizes": (30,), "per_class": True}, "shots"),
+        ({"groups": np.arange(50) % 2}, "without training rows"),
     ],
 )
 def test_refusals(change, words):
@@ -206,16 +265,6 @@ def test_refusals(change, words):
     asked.setdefault("n_repeats", 2)
     with pytest.raises(InputError, match=words):
         curve_of(None, None, **asked)
-
-
-def test_rule_of_thumb():
-    """Protects the advice without a curve: it follows rows against features and says that nothing was measured."""
-    few, many, between = (regime_advice(n, 768) for n in (40, 10_000, 2000))
-    assert (few.choose, many.choose, between.choose) == ("generative", "discriminative", "either")
-    assert not few.measured
-    assert "not measured" in str(few)
-    with pytest.raises(InputError):
-        regime_advice(0, 5)
 
 
 # -- the bound -----------------------------------------------------------------------------------------------------

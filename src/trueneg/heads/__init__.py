@@ -10,6 +10,7 @@ _PUBLIC = {
     "GaussianNaiveBayes": "naive_bayes",
     "linear_evaluation": "naive_bayes",
     "logistic_consistency_bound": "naive_bayes",
+    "measure_regime": "naive_bayes",
     "regime_advice": "naive_bayes",
     "sample_complexity_curve": "naive_bayes",
 }

@@ -7,7 +7,7 @@ rows there are.
 
 - :class:`GaussianNaiveBayes`, :class:`DiscreteNaiveBayes`: the generative side, streaming and mergeable.
 - :func:`sample_complexity_curve`, :func:`linear_evaluation`: both sides on the same draws, and where they cross.
-- :func:`regime_advice`: which of the two, in words.
+- :func:`measure_regime`, :func:`regime_advice`: which of the two your rows call for, measured or by rule of thumb.
 - :func:`logistic_consistency_bound`: what an excess of log-loss can cost in errors.
 """
 
@@ -22,7 +22,7 @@ from trueneg.heads._naive_bayes.curve import (
 )
 from trueneg.heads._naive_bayes.discrete import DiscreteNaiveBayes
 from trueneg.heads._naive_bayes.gaussian import GaussianNaiveBayes
-from trueneg.heads._naive_bayes.regime import Advice, regime_advice
+from trueneg.heads._naive_bayes.regime import Advice, measure_regime, regime_advice
 
 __all__ = [
     "Advice",
@@ -32,6 +32,7 @@ __all__ = [
     "crossings",
     "linear_evaluation",
     "logistic_consistency_bound",
+    "measure_regime",
     "regime_advice",
     "sample_complexity_curve",
 ]

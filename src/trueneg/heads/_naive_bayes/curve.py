@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, corrected_resampled_t
+from trueneg.core.shapes import Encoder
 from trueneg.heads._naive_bayes.crossing import crossing_interval, crossings
+from trueneg.heads._naive_bayes.draws import ordered, split, take
 
 __all__ = ["SampleComplexityCurve", "linear_evaluation", "sample_complexity_curve"]
 
@@ -31,9 +33,9 @@ class SampleComplexityCurve:
     crossings : tuple of float
         Sizes at which the mean difference changes its sign, between two sizes by a straight line in log size.
     crossing : Estimate or None
-        The one size up to which the generative learner is better and from which on the other is; None where the mean
-        curves do not cross exactly once in that direction. An end of ``inf`` (0) means that the data allows for a
-        crossing beyond the largest (smallest) size, or for none.
+        The size from which on the discriminative learner is better: the last change of sign, where the curves end
+        with its lead, and where no smaller size shows a lead of it whose interval leaves out zero. None otherwise. An
+        end of ``inf`` (0) means that the data allows for a crossing beyond the largest (smallest) size, or for none.
     n_repeats, n_test : int
         Splits, and mean test rows of each.
     errors : ndarray of shape (2, n_repeats, J)
@@ -71,7 +73,7 @@ class SampleComplexityCurve:
         from trueneg.report.figures import line
 
         curves = {name: [e.value for e in getattr(self, name)] for name in _SIDES[:2]}
-        words = "Curves do not cross once."
+        words = "They do not cross, or not in one direction."
         if self.crossing is not None:
             words = f"They cross at {_size(self.crossing.value)} rows [{_size(self.crossing.low)}, "
             words += f"{_size(self.crossing.high)}]."
@@ -83,6 +85,7 @@ class SampleComplexityCurve:
 
 
 _SIDES = ("generative", "discriminative", "difference")
+Progress = Callable[[int, int], None]
 
 
 def sample_complexity_curve(
@@ -96,9 +99,9 @@ def sample_complexity_curve(
     test_size: float = 0.3,
     groups: ArrayLike | None = None,
     scale: Literal["minmax"] | None = "minmax",
-    per_class: bool = False,
     level: float = 0.95,
     random_state: int | np.random.Generator | None = None,
+    progress: Progress | None = None,
 ) -> SampleComplexityCurve:
     """Train two learners on the same nested draws of rising size and compare their test errors.
 
@@ -125,12 +128,12 @@ def sample_complexity_curve(
         Rows of a group never stand on both sides.
     scale : {"minmax", None}, default="minmax"
         Bring each feature to [0, 1] by the m training rows alone, as the paper does.
-    per_class : bool, default=False
-        ``train_sizes`` counts rows a class (shots).
     level : float, default=0.95
         Coverage of the intervals.
     random_state : int, Generator or None, default=None
         Seed.
+    progress : callable or None, default=None
+        Called with ``(done, total)`` after each size of each split.
 
     Returns
     -------
@@ -147,8 +150,74 @@ def sample_complexity_curve(
     ----------
     Zheng et al. (2023), arXiv 2302.02334, section 5; Nadeau and Bengio (2003).
     """
-    features, labels, group = _checked(X, y, groups)
-    learners = [_learner(gen, generative=True), _learner(disc, generative=False)]
+    options: dict[str, Any] = {"test_size": test_size, "groups": groups, "random_state": random_state}
+    return _measured((gen, disc), X, y, train_sizes, n_repeats, scale=scale, level=level, progress=progress, **options)
+
+
+def linear_evaluation(
+    X: Any,
+    y: ArrayLike,
+    *,
+    encoder: Encoder | Callable[[Any], ArrayLike] | None = None,
+    shots: Sequence[int] = (1, 2, 5, 10, 20, 50),
+    gen: Any = None,
+    disc: Any = None,
+    n_repeats: int = 20,
+    test_size: float = 0.3,
+    groups: ArrayLike | None = None,
+    random_state: int | np.random.Generator | None = None,
+    progress: Progress | None = None,
+) -> SampleComplexityCurve:
+    """Compare both heads on frozen features, from one shot a class up.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d), or anything that ``encoder`` takes
+        Features, or what they are made of.
+    y : array-like of shape (n,)
+        Labels.
+    encoder : Encoder, callable or None, default=None
+        ``encoder.encode(X)`` or ``encoder(X)`` gives (n, d); called once on everything: a frozen model learns nothing
+        here, so test rows may pass through it. It must not have been trained on these labels.
+    shots : sequence of int, default=(1, 2, 5, 10, 20, 50)
+        Training rows a class.
+    gen, disc, n_repeats, test_size, groups, random_state, progress
+        As in :func:`sample_complexity_curve`.
+
+    Returns
+    -------
+    SampleComplexityCurve
+        ``train_sizes`` are shots times classes.
+    """
+    turn: Any = getattr(encoder, "encode", encoder)
+    features = np.asarray(X if turn is None else turn(X))
+    if turn is not None and (features.ndim != 2 or len(features) != len(np.asarray(y))):
+        msg = f"the encoder returned shape {features.shape}: it must return one row of features for each of y's."
+        raise InputError(msg)
+    options: dict[str, Any] = {"test_size": test_size, "groups": groups, "random_state": random_state}
+    return _measured((gen, disc), features, y, shots, n_repeats, per_class=True, progress=progress, **options)
+
+
+# -- private -------------------------------------------------------------------------------------------------------
+
+
+def _measured(
+    learners: tuple[Any, Any],
+    X: ArrayLike,
+    y: ArrayLike,
+    train_sizes: Sequence[int],
+    n_repeats: int,
+    *,
+    test_size: float,
+    groups: ArrayLike | None,
+    random_state: Any,
+    progress: Progress | None,
+    scale: Literal["minmax"] | None = "minmax",
+    level: float = 0.95,
+    per_class: bool = False,
+) -> SampleComplexityCurve:
+    features, labels, group = checked(X, y, groups)
+    models = [_learner(learners[0], generative=True), _learner(learners[1], generative=False)]
     sizes = sorted({int(m) for m in train_sizes})
     if not sizes or sizes[0] < 1 or n_repeats < 2 or not 0 < test_size < 1 or scale not in ("minmax", None):
         raise InputError(
@@ -159,60 +228,17 @@ def sample_complexity_curve(
     errors = np.empty((2, n_repeats, len(sizes)))
     tested = []
     for r in range(n_repeats):
-        train, test = _split(codes, group, test_size, rng)
+        train, test = split(codes, group, test_size, rng)
         tested.append(len(test))
-        order = _ordered(codes, train, rng, per_class=per_class)
+        order = ordered(codes, train, rng, per_class=per_class)
         for j, m in enumerate(sizes):
-            rows = _take(codes, order, m, per_class=per_class)
-            errors[:, r, j] = _errors(learners, features, labels, rows, test, scale)
+            rows = take(codes, order, m, per_class=per_class)
+            errors[:, r, j] = _errors(models, features, labels, rows, test, scale)
+            if progress is not None:
+                progress(r * len(sizes) + j + 1, n_repeats * len(sizes))
     n_test = round(float(np.mean(tested)))
-    per = int(codes.max()) + 1 if per_class else 1
-    return _summary([m * per for m in sizes], errors, n_test, len(labels) - n_test, level, rng)
-
-
-def linear_evaluation(
-    X: Any,
-    y: ArrayLike,
-    *,
-    encoder: Callable[[Any], ArrayLike] | None = None,
-    shots: Sequence[int] = (1, 2, 5, 10, 20, 50),
-    gen: Any = None,
-    disc: Any = None,
-    n_repeats: int = 20,
-    test_size: float = 0.3,
-    groups: ArrayLike | None = None,
-    random_state: int | np.random.Generator | None = None,
-) -> SampleComplexityCurve:
-    """Compare both heads on frozen features, from one shot a class up.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, d), or anything that ``encoder`` takes
-        Features, or what they are made of.
-    y : array-like of shape (n,)
-        Labels.
-    encoder : callable or None, default=None
-        ``encoder(X) -> (n, d)``, called once on everything: a frozen model learns nothing here, so test rows may
-        pass through it. It must not have been trained on these labels.
-    shots : sequence of int, default=(1, 2, 5, 10, 20, 50)
-        Training rows a class.
-    gen, disc, n_repeats, test_size, groups, random_state
-        As in :func:`sample_complexity_curve`.
-
-    Returns
-    -------
-    SampleComplexityCurve
-        ``train_sizes`` are shots times classes.
-    """
-    features = np.asarray(X if encoder is None else encoder(X))
-    if encoder is not None and (features.ndim != 2 or len(features) != len(np.asarray(y))):
-        msg = f"the encoder returned shape {features.shape}: it must return one row of features for each of y's."
-        raise InputError(msg)
-    options: dict[str, Any] = {"test_size": test_size, "groups": groups, "random_state": random_state}
-    return sample_complexity_curve(gen, disc, features, y, shots, n_repeats, per_class=True, **options)
-
-
-# -- private -------------------------------------------------------------------------------------------------------
+    shown = [m * (int(codes.max()) + 1) if per_class else m for m in sizes]
+    return _summary(shown, errors, n_test, len(labels) - n_test, level, rng)
 
 
 def _learner(model: Any, *, generative: bool) -> Any:
@@ -227,7 +253,8 @@ def _learner(model: Any, *, generative: bool) -> Any:
     return LogisticRegression(max_iter=1000)
 
 
-def _checked(X: ArrayLike, y: ArrayLike, groups: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any], Any]:
+def checked(X: ArrayLike, y: ArrayLike, groups: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any], Any]:
+    """Return features (n, d), labels and groups (n,) as arrays, or say what is wrong with them."""
     features, labels = np.asarray(X), np.asarray(y)
     if features.ndim != 2 or features.dtype.kind not in "biuf" or labels.shape != (len(features),):
         msg = f"X has shape {features.shape} and y {labels.shape}: give numbers (n, d) and one label a row."
@@ -241,51 +268,6 @@ def _checked(X: ArrayLike, y: ArrayLike, groups: ArrayLike | None) -> tuple[NDAr
         msg = f"groups has shape {group.shape}: give one group a row, shape {labels.shape}."
         raise InputError(msg)
     return features, labels, group
-
-
-def _split(
-    codes: NDArray[np.int64], group: NDArray[Any] | None, test_size: float, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    unit = np.arange(len(codes)) if group is None else np.unique(group, return_inverse=True)[1]
-    n_units = int(unit.max()) + 1
-    n_test = min(max(1, round(test_size * n_units)), n_units - 1)
-    chosen = np.zeros(n_units, bool)
-    chosen[rng.permutation(n_units)[:n_test]] = True
-    train, test = np.flatnonzero(~chosen[unit]), np.flatnonzero(chosen[unit])
-    if not len(train) or not np.isin(np.arange(codes.max() + 1), codes[train]).all():
-        raise InputError(
-            "a split leaves a class without training rows: lower test_size, or leave out classes with few rows."
-        )
-    return train, test
-
-
-def _ordered(
-    codes: NDArray[np.int64], train: NDArray[np.int64], rng: np.random.Generator, *, per_class: bool
-) -> NDArray[np.int64]:
-    """Return the training rows in random order, each class's first row at the front."""
-    order = rng.permutation(train)
-    if per_class:
-        return order
-    first = np.unique(codes[order], return_index=True)[1]
-    rest = np.ones(len(order), bool)
-    rest[first] = False
-    return np.concatenate([order[first], order[rest]])
-
-
-def _take(codes: NDArray[np.int64], order: NDArray[np.int64], m: int, *, per_class: bool) -> NDArray[np.int64]:
-    n_classes = int(codes.max()) + 1
-    if not per_class:
-        if not n_classes <= m <= len(order):
-            msg = f"train size {m}: a split has {len(order)} training rows and {n_classes} classes; choose between."
-            raise InputError(msg)
-        return order[:m]
-    by_class = order[np.argsort(codes[order], kind="stable")]
-    count = np.bincount(codes[by_class], minlength=n_classes)
-    if count.min() < m:
-        msg = f"{m} shots: a class has only {count.min()} training rows in a split; choose fewer shots."
-        raise InputError(msg)
-    place = np.arange(len(by_class)) - np.repeat(np.cumsum(count) - count, count)
-    return by_class[place < m]
 
 
 def _errors(
@@ -316,9 +298,11 @@ def _summary(
     mean = difference.mean(axis=0)
     found = crossings(sizes, mean)
     crossing = None
-    signs = mean[np.flatnonzero(mean)]
-    if len(found) == 1 and signs[0] < 0:
-        crossing = crossing_interval(sizes, difference, found[0], n_test / n_pool, level, rng)
+    if found and mean[np.flatnonzero(mean)[-1]] > 0:
+        before = [side for side, m in zip(sides[2], sizes, strict=True) if m < found[-1]]
+        # Ups and downs within the noise before the last crossing are none; a lead of the other side that shows is one.
+        if all(side.low <= 0 for side in before):
+            crossing = crossing_interval(sizes, difference, found[-1], n_test / n_pool, level, rng)
     return SampleComplexityCurve(
         tuple(sizes), sides[0], sides[1], sides[2], found, crossing, errors.shape[1], n_test, errors
     )

@@ -17,6 +17,8 @@ from trueneg.heads._naive_bayes.gaussian import class_priors, softmax
 __all__ = ["DiscreteNaiveBayes"]
 
 _BLOCK = 1 << 19
+# Classes, weight of each, values of each feature, weight of each value in each class.
+_Counts = tuple[NDArray[Any], NDArray[np.float64], list[NDArray[Any]], list[NDArray[np.float64]]]
 
 
 class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
@@ -74,8 +76,8 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
         if len(self.categories_) != len(other.categories_):
             msg = f"counts of {len(other.categories_)} features cannot be merged with those of {len(self.categories_)}."
             raise InputError(msg)
-        self._add(other.classes_, other.class_count_, list(other.categories_), list(other.category_count_))
-        return self._fold()
+        theirs = (other.classes_, other.class_count_, list(other.categories_), list(other.category_count_))
+        return self._fold(_joined(self._seen(), theirs))
 
     def _learn(
         self, X: ArrayLike, y: ArrayLike, weight: ArrayLike | None, *, reset: bool, classes: ArrayLike | None = None
@@ -96,43 +98,29 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
         # A row of weight 0 names its class; its values were not seen.
         counted = w > 0
         rows, codes, w = rows[counted], codes.reshape(-1)[counted], w[counted]
-        values, counts = [], []
+        values: list[NDArray[Any]] = []
+        counts: list[NDArray[Any]] = []
         for column in rows.T:
             seen, at = np.unique(column, return_inverse=True)
             cell = at.reshape(-1) * len(fresh) + codes
             values.append(seen)
             counts.append(np.bincount(cell, weights=w, minlength=len(seen) * len(fresh)).reshape(-1, len(fresh)))
-        if reset:
-            self.classes_, self.class_count_ = np.empty(0), np.zeros(0)
-            self.categories_ = [np.empty(0) for _ in values]
-            self.category_count_ = [np.zeros((0, 0)) for _ in values]
+        nothing = [np.empty(0) for _ in values], [np.zeros((0, 0)) for _ in values]
+        before: _Counts = (np.empty(0), np.zeros(0), *nothing) if reset else self._seen()
         if classes is not None:
             expected = np.unique(np.asarray(classes))
-            nothing = [np.zeros((len(v), len(expected))) for v in values]
-            self._add(expected, np.zeros(len(expected)), values, nothing)
-        self._add(fresh, np.bincount(codes, weights=w, minlength=len(fresh)), values, counts)
-        return self._fold()
+            empty = [np.zeros((len(v), len(expected))) for v in values]
+            before = _joined(before, (expected, np.zeros(len(expected)), values, empty))
+        weights: NDArray[Any] = np.bincount(codes, weights=w, minlength=len(fresh))
+        return self._fold(_joined(before, (fresh, weights, values, counts)))
 
-    def _add(
-        self, classes: NDArray[Any], weight: NDArray[Any], values: list[NDArray[Any]], counts: list[NDArray[Any]]
-    ) -> None:
-        both = merge_labels(self.classes_, classes)
-        old, new = np.searchsorted(both, self.classes_), np.searchsorted(both, classes)
-        total = np.zeros(len(both))
-        total[old] += self.class_count_
-        total[new] += weight
-        for j, (value, count) in enumerate(zip(values, counts, strict=True)):
-            known = self.categories_[j]
-            union = np.union1d(known, value) if len(known) else value
-            table = np.zeros((len(union), len(both)))
-            if len(known):
-                table[np.ix_(np.searchsorted(union, known), old)] += self.category_count_[j]
-            table[np.ix_(np.searchsorted(union, value), new)] += count
-            self.categories_[j], self.category_count_[j] = union, table
-        self.classes_, self.class_count_ = both, total
+    def _seen(self) -> _Counts:
+        return self.classes_, self.class_count_, self.categories_, self.category_count_
 
-    def _fold(self) -> DiscreteNaiveBayes:
-        self.class_prior_ = class_priors(self.priors, self.class_count_)
+    def _fold(self, counts: _Counts) -> DiscreteNaiveBayes:
+        """Turn counts into the numbers of the decision; nothing has changed where the priors do not fit."""
+        self.class_prior_ = class_priors(self.priors, counts[1])
+        self.classes_, self.class_count_, self.categories_, self.category_count_ = counts
         with np.errstate(divide="ignore"):
             self._offset = np.log(np.where(self.class_count_ > 0, self.class_prior_, 0.0))
         tables = [np.log(c + self.alpha) - np.log((c + self.alpha).sum(axis=0)) for c in self.category_count_]
@@ -166,3 +154,22 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return class probabilities, (n, K)."""
         return softmax(self.predict_joint_log_proba(X))
+
+
+def _joined(one: _Counts, two: _Counts) -> _Counts:
+    """Add up two counts, each over classes and values of its own; neither is changed."""
+    classes = merge_labels(one[0], two[0])
+    place = [np.searchsorted(classes, part[0]) for part in (one, two)]
+    total = np.zeros(len(classes))
+    for at, part in zip(place, (one, two), strict=True):
+        total[at] += part[1]
+    values, counts = [], []
+    for j, (known, fresh) in enumerate(zip(one[2], two[2], strict=True)):
+        union = np.union1d(known, fresh) if len(known) else fresh
+        table = np.zeros((len(union), len(classes)))
+        for at, part in zip(place, (one, two), strict=True):
+            if len(part[2][j]):
+                table[np.ix_(np.searchsorted(union, part[2][j]), at)] += part[3][j]
+        values.append(union)
+        counts.append(table)
+    return classes, total, values, counts
