@@ -11,9 +11,15 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"audit": "trueneg.jobs.audit", "Audit": "trueneg.jobs.audit"}
+_PUBLIC = {
+    "audit": "trueneg.jobs.audit",
+    "Audit": "trueneg.jobs.audit",
+    "review": "trueneg.jobs.review.run",
+    "compare": "trueneg.jobs.compare",
+    "Comparison": "trueneg.jobs.compare",
+}
 _ROOMS = ("claims", "clean", "core", "data", "heads", "jobs", "judge", "report", "sample", "testing")
-__all__ = ["Audit", "__version__", "audit"]
+__all__ = ["Audit", "Comparison", "__version__", "audit", "compare", "review"]
 
 
 def __getattr__(name: str) -> Any:

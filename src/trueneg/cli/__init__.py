@@ -13,6 +13,7 @@ app = App(
     name="trueneg",
     help="Get the negatives right: find the labels and negatives that hurt a model, and repair them.",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # main tells it
 )
 claims_app = App(name="claims", help="Hold every system to its paper's result, and to a sabotage that must fail.")
 data_app = App(name="data", help="The real data sets that the claims run on.")
@@ -22,7 +23,22 @@ app.command(
     help="Audit a labelled table: which labels are wrong, which figure to trust, what to do.",
 )
 app.command("trueneg.cli.demo:demo", name="demo", help="Run the main job on real data with planted label errors.")
+app.command(
+    "trueneg.cli.compare:compare",
+    name="compare",
+    help="Compare remedies on your own data: which way to train beats the model as it is, and by how much.",
+)
 app.command("trueneg.cli.explain:explain", name="explain", help="Say what a finding code means and what to do.")
+app.command(
+    "trueneg.cli.review:review",
+    name="review",
+    help="Draw a random sample for a person to judge, so that the audit's figures get an interval.",
+)
+app.command(
+    "trueneg.cli.repair:repair",
+    name="repair",
+    help="Write the audited table again with an action applied to its suspects.",
+)
 app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")
@@ -31,7 +47,7 @@ data_app.command("trueneg.cli.data:get_data", name="get")
 app.command(claims_app)
 app.command(data_app)
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(tokens: list[str] | None = None) -> None:
@@ -45,7 +61,18 @@ def main(tokens: list[str] | None = None) -> None:
 
         sys.stderr.write(f"trueneg: {visible(str(error))}\n")
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        sys.stderr.write("trueneg: interrupted; nothing was written\n")
-        sys.exit(130)
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
+        sys.stderr.write("trueneg: interrupted; nothing half-written is left\n")
+        sys.exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Say whether Ctrl-C is behind an error: compiled modules that are being loaded wrap it in one of their own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

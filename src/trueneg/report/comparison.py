@@ -1,0 +1,132 @@
+"""Draw a comparison of remedies: a page, and the table in the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from trueneg.core.errors import InputError
+from trueneg.report import words
+from trueneg.report.files import clean
+from trueneg.report.html import _draw, _plain, _visible, asset, policy
+from trueneg.report.schema import _check, _check_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["render", "schema", "terminal", "validate"]
+
+_STYLES = {"better": "bold green", "worse": "red", "reference": "dim", "not told apart": "dim"}
+_NARROW = 4  # columns of the verdicts that a terminal shows
+
+
+def schema() -> dict[str, Any]:
+    """Read the JSON Schema (draft 2020-12) that every comparison meets."""
+    return json.loads(files("trueneg.report").joinpath("compare_schema.json").read_text(encoding="utf-8"))
+
+
+def validate(report: Mapping[str, Any]) -> None:
+    """Refuse a dict that is no comparison, and say where.
+
+    Raises
+    ------
+    InputError
+        The first place that does not fit, as a path such as ``remedies[3].status``.
+    """
+    published = schema()
+    _check(report, published, published, "report")
+    for i, table in enumerate(report["tables"]):
+        _check_table(table, f"tables[{i}]")
+    ids = [figure["id"] for figure in report["figures"]] + [table["id"] for table in report["tables"]]
+    for i, figure in enumerate(report["figures"]):
+        _check_table(figure["table"], f"figures[{i}].table")
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"report: the id {twice!r} is used twice; give each figure and table its own")
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """Draw a comparison as one self-contained page, as safe as an audit's: no network, everything escaped.
+
+    Parameters
+    ----------
+    report
+        The dict of schema ``trueneg/compare/1``.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    data = _visible(clean(report))
+    validate(data)
+    style = asset("report.css") + asset("compare.css")
+    script = asset("report.js")
+    environment = Environment(
+        loader=PackageLoader("trueneg.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=words.number, plain=_plain)
+    figures = list(_draw(data["figures"]).values())
+    page = environment.get_template("compare.html").render(
+        report=data,
+        policy=policy(style, script),
+        style=Markup(style),  # noqa: S704 - our own files, never data
+        script=Markup(script),  # noqa: S704
+        figures=figures,
+        verdicts={row["title"]: row["verdict"] for row in data["remedies"]},
+        idle=[row for row in data["remedies"] if row["status"] != "done"],
+    )
+    return page.strip() + "\n"
+
+
+def terminal(report: Mapping[str, Any], console: Console) -> None:
+    """Show what came out, the remedies' table, the advice and the next command.
+
+    Parameters
+    ----------
+    report
+        The dict of schema ``trueneg/compare/1``; nothing in it is read as markup or obeyed as a control character.
+    console
+        A rich console; its width and file are respected.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    data = _visible(clean(report))
+    validate(data)
+
+    def line(text: str, style: str = "", *, keep: bool = False) -> None:
+        console.print(Text(text.replace("\n", " "), style=style), soft_wrap=keep, highlight=False)
+
+    setup, seen = data["setup"], data["input"]
+    line(data["title"], "bold")
+    line(
+        f"{seen['rows']:,} rows, {setup['folds']} folds x {setup['repeats']} repeats, {setup['model']}, "
+        f"decided by {setup['metric']} on the {setup['verdict from']} ({setup['better']} is better)",
+        "dim",
+    )
+    for text in setup["said"]:
+        line(f"- {text}")
+    console.print()
+    first = data["tables"][0]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for j, name in enumerate(first["columns"]):
+        table.add_column(Text(name), no_wrap=j > 1, justify="left" if j < 2 else "right")
+    for cells in first["rows"]:
+        style = _STYLES.get(cells[1], "")
+        table.add_row(*(Text(c, style=style if j == 1 else "") for j, c in enumerate(cells)))
+    console.print(table)
+    for row in data["remedies"]:
+        if row["status"] != "done" and row["reason"]:
+            line(f"{row['title']}: {row['reason']}", "dim" if row["status"] == "not run" else "yellow")
+    console.print()
+    line(data["summary"], "bold")
+    for tip in data["advice"]:
+        line(f"{tip['title']}: {tip['text']}")
+    console.print()
+    if data["next"]:
+        line(f"Next: {data['next']}", "bold", keep=True)
