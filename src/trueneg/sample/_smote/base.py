@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils import InputTags, Tags
+from sklearn.utils._metadata_requests import RequestMethod
 
 from trueneg.core.errors import InputError
 from trueneg.sample._smote.labels import Labels, gather, read_labels
@@ -92,6 +93,8 @@ class BaseSampler(OneToOneFeatureMixin, BaseEstimator):
     _numbers = True  # whether the values of X are read
     sampling_strategy: Any
     random_state: Any
+    # scikit-learn routes to methods it knows; pipelines of imbalanced-learn make fit_resample known to it.
+    set_fit_resample_request = RequestMethod("fit_resample", ["groups", "sample_weight"])
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Any:  # noqa: N803
         """Decide which rows there will be, as indices: nothing of X is copied.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ __all__ = ["EuclideanSpace", "NominalSpace", "Space", "ValueDifferenceSpace", "n
 
 Ids = NDArray[np.int64]
 _TILE = 2048  # rows of the pool whose distances are held at a time
-_CELLS = 1 << 20  # float64 distances of one tile, 8 MiB
+_CELLS = 1 << 18  # float64 distances of one tile, 2 MiB
 _DENSE = 64 << 20  # a sparse class below this size is searched as a dense one
 _GRID = 1e-10  # squares below this share of the norms are the rounding of zero
 _TABLE = 2048  # levels up to which all pairs of a column are tabulated
@@ -108,12 +109,13 @@ class EuclideanSpace(_BlockedSpace):
     def __init__(self, x: Any, *, holes: bool = False) -> None:
         self.x, self.holes = x, holes
         self.sparse = sparse.issparse(x)
-        self.middle = np.float64(0)
-        if not self.sparse and len(x):
-            # Centred, so that a far origin does not swallow the differences.
-            some = np.asarray(x[:: max(1, len(x) // 1000)], dtype=np.float64)
-            known = ~np.isnan(some)
-            self.middle = np.where(known, some, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+
+    @cached_property
+    def middle(self) -> NDArray[np.float64]:
+        """Where the rows of a dense array lie, roughly: a far origin would swallow their differences."""
+        some = np.asarray(self.x[:: max(1, len(self.x) // 1000)], dtype=np.float64)
+        known = ~np.isnan(some)
+        return np.where(known, some, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
 
     def nearest(self, queries: Ids, pool: Ids, k: int) -> tuple[Ids, NDArray[Any]]:
         """Search with one matrix product a tile; a sparse class that is small when dense is searched as such."""

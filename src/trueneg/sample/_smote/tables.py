@@ -108,7 +108,7 @@ def _with_holes(table: Table) -> Table:
     if x is not None and x.dtype.kind == "f":
         data = x.data if sparse.issparse(x) else x
         with np.errstate(over="ignore", invalid="ignore"):
-            table.holes = bool(np.isnan(data.sum()) and np.isnan(data.min(initial=0)))
+            table.holes = bool(np.isnan(data.sum()) and np.isnan(data).any())
     return table
 
 
@@ -223,7 +223,9 @@ def _numeric_part(columns: list[_Column], table: Table, values: Any) -> Any:
         x = np.empty((table.n, len(wanted)), dtype=np.float32 if small else np.float64, order="F")
         for to, j in enumerate(wanted):
             x[:, to] = _as_float(columns[j].series, table.kind, x.dtype)
-    if x.dtype.kind == "f" and np.isinf(x.min(initial=0) + x.max(initial=0)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspect = x.dtype.kind == "f" and not np.isfinite(x.sum())
+    if suspect and np.isinf(x).any():
         row, column = np.argwhere(np.isinf(x))[0]
         msg = f"X row {row}, column {columns[wanted[column]].name!r} is infinite: drop the row or clip the value"
         raise InputError(msg)
