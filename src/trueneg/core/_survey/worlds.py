@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core._survey.answers import read_answers
 from trueneg.core._survey.intervals import _posterior, in_bins, logit_of, sigmoid, supports
-from trueneg.core._survey.sample import checked_probabilities
+from trueneg.core._survey.sample import REST, checked_probabilities
 from trueneg.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ def worlds(
     several (a corrected recall needs the wrong labels among predicted positives and among predicted negatives) follows
     from these draws: compute the figure in every world and take its quantiles.
 
-    Worlds come from the sample alone (in each stratum, by cell where it has five answers or more in it, a Jeffreys
-    posterior for the rows not judged) and from the recalibrated ranking (the posterior of the two parameters, and each
-    unseen row's chance). Both are ordered by their total and joined rank by rank as the interval of the total is: the
-    smaller one, if the answers support the ranking; else the smaller one in the lower half and the sample's own above.
+    The rows of a stratum and cell that nobody judged are drawn from the sample alone (Jeffreys' posterior; with fewer
+    than five answers one that begins at the model's guess with the weight of two answers). In the last stratum that is
+    joined, rank by rank, with draws from the recalibrated ranking (the posterior of its two parameters, and each
+    unseen row's chance) as the two intervals of the total are: the smaller one, if the answers support the ranking;
+    else the smaller one in the lower half and the sample's own above.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def worlds(
     Returns
     -------
     (n_draws, n_cells) float64
-        Wrong labels in each cell, the judged ones included; ordered by total, so never pair two results row by row.
+        Wrong labels in each cell, the judged ones included.
     """
     p, said, where = checked_probabilities(probability), read_answers(sample, answers), np.asarray(cell)
     if where.shape != (sample.n_rows,) or len(p) != sample.n_rows:
@@ -66,68 +67,57 @@ def worlds(
         raise InputError("no row has an answer: accept or reject at least one.")
     rng = np.random.default_rng(random_state)
     n_cells = int(where.max()) + 1
-    free = _by_total(_free(sample, said, where, n_cells, n_draws, rng))
-    model = _by_total(_model(sample, said, p, where, n_cells, n_draws, rng))
     supported = supports(sample.kind, np.bincount(sample.stratum[said == 1], minlength=len(sample.sizes)))
-    smaller = model.sum(axis=1) < free.sum(axis=1)
-    if not supported:
-        smaller &= np.arange(n_draws) < n_draws // 2
-    out: Floats = np.where(smaller[:, None], model, free)
-    return out
-
-
-def _by_total(drawn: Floats) -> Floats:
-    out: Floats = drawn[np.argsort(drawn.sum(axis=1), kind="stable")]
-    return out
-
-
-def _free(
-    sample: Sample, said: NDArray[np.int8], where: NDArray[Any], n_cells: int, n_draws: int, rng: np.random.Generator
-) -> Floats:
-    """Draw from the sample alone, stratum by stratum."""
+    model = _Model(sample, said, p, n_draws, rng)
     out = np.zeros((n_draws, n_cells))
     judged = said >= 0
-    stratum, cell, wrong = sample.stratum[judged], where[sample.rows[judged]], said[judged] == 1
-    have = np.unique(stratum)
-    for h in range(len(sample.sizes)):
-        # A stratum without an answer borrows those of the nearest one, as the estimate does.
-        mine = stratum == have[np.abs(have - h).argmin()]
-        whole = rng.beta(wrong[mine].sum() + 0.5, (~wrong[mine]).sum() + 0.5, n_draws)
-        size = np.bincount(where[sample.member == h], minlength=n_cells)
-        for c in np.flatnonzero(size).tolist():
-            inside = mine & (cell == c)
-            seen = inside & (stratum == h)
-            # Half a hit for each of many cells would add up to errors that nobody saw.
-            own = inside.sum() >= _LEAST_IN_CELL
-            rate = rng.beta(wrong[inside].sum() + 0.5, (~wrong[inside]).sum() + 0.5, n_draws) if own else whole
-            out[:, c] += wrong[seen].sum() + rate * (size[c] - seen.sum())
+    for h, kind in enumerate(sample.kind.tolist()):
+        for c in np.unique(where[sample.member == h]).tolist():
+            rows = (sample.member == h) & (where == c)
+            mine = judged & rows[sample.rows]
+            hits, n = int((said[mine] == 1).sum()), int(mine.sum())
+            unseen = rows.copy()
+            unseen[sample.rows[mine]] = False
+            size = int(unseen.sum())
+            guess = model.draw(unseen)
+            if n >= _LEAST_IN_CELL:
+                seen = rng.binomial(size, rng.beta(hits + 0.5, n - hits + 0.5, n_draws)).astype(float)
+            else:
+                # Too few answers to stand alone: the model says about where, with the weight of two answers.
+                mean = np.clip(guess / max(size, 1), 1e-3, 1 - 1e-3)
+                seen = rng.binomial(size, rng.beta(2 * mean + hits, 2 * (1 - mean) + n - hits)).astype(float)
+            out[:, c] += hits + (seen if kind != REST else _joined(seen, guess, supported))
     return out
 
 
-def _model(
-    sample: Sample,
-    said: NDArray[np.int8],
-    p: Floats,
-    where: NDArray[Any],
-    n_cells: int,
-    n_draws: int,
-    rng: np.random.Generator,
-) -> Floats:
-    """Draw from the posterior of the recalibrated ranking; the rows of a cell not judged are summed in bins."""
-    logit = logit_of(p)
-    judged = said >= 0
-    rows, wrong = sample.rows[judged], said[judged] == 1
-    alpha, beta, weight = _posterior(in_bins(logit[rows], wrong.astype(np.float64), logit))
-    pick = rng.choice(len(weight), n_draws, p=weight)
-    unseen = np.ones(len(p), bool)
-    unseen[rows] = False
-    out = np.empty((n_draws, n_cells))
-    for c in range(n_cells):
-        mine = unseen & (where == c)
-        x, n, _ = in_bins(logit[mine], np.zeros(int(mine.sum())), logit)
+def _joined(free: Floats, model: Floats, supported: bool) -> Floats:
+    """Join two draws rank by rank, as the two intervals of the total are joined, in the order of the model's."""
+    ranked, other = np.sort(free), np.sort(model)
+    smaller = other < ranked
+    if not supported:
+        smaller[len(free) // 2 :] = False
+    out: Floats = np.where(smaller, other, ranked)[np.argsort(np.argsort(model, kind="stable"), kind="stable")]
+    return out
+
+
+class _Model:
+    """The recalibrated ranking: draws of how many of some rows that nobody judged are wrong."""
+
+    def __init__(
+        self, sample: Sample, said: NDArray[np.int8], p: Floats, n_draws: int, rng: np.random.Generator
+    ) -> None:
+        self.logit, self.rng = logit_of(p), rng
+        judged = said >= 0
+        rows, wrong = sample.rows[judged], (said[judged] == 1).astype(np.float64)
+        alpha, beta, weight = _posterior(in_bins(self.logit[rows], wrong, self.logit))
+        pick = rng.choice(len(weight), n_draws, p=weight)
+        self.alpha, self.beta = alpha[pick, None], beta[pick, None]
+
+    def draw(self, mask: NDArray[np.bool_]) -> Floats:
+        """Return the number of wrong ones among the rows of a mask, in every world; rows are summed in bins."""
+        x, n, _ = in_bins(self.logit[mask], np.zeros(int(mask.sum())), self.logit)
         x, n = x[n > 0], n[n > 0]
-        mu = sigmoid(alpha[pick, None] * x + beta[pick, None])
+        mu = sigmoid(self.alpha * x + self.beta)
         mean, sd = mu @ n, np.sqrt(np.maximum((mu * (1 - mu)) @ n, 0.0))
-        found = float(wrong[where[rows] == c].sum())
-        out[:, c] = found + np.clip(mean + sd * rng.standard_normal(n_draws), 0.0, float(mine.sum()))
-    return out
+        out: Floats = np.clip(mean + sd * self.rng.standard_normal(len(mean)), 0.0, float(mask.sum()))
+        return out

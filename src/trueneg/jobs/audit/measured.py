@@ -197,7 +197,7 @@ def reviewed_two_class(
         moved = worlds(
             review.answered.sample, review.answers, ranking.probability, cell, n_draws=n_draws, random_state=rng
         )
-        moved = rng.permutation(np.pad(moved, ((0, 0), (0, 2 - moved.shape[1]))))
+        moved = np.pad(moved, ((0, 0), (0, 2 - moved.shape[1])))
         said = _point(one, positive)
         drawn += _shift(moved, code)
         point += _shift(said[None], code)[0]
