@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,6 +57,84 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise _os_error(error, path) from error
         raise
+
+
+@contextmanager
+def atomic_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder to write several files to, and put all of them into `folder` when the block ends well.
+
+    On any exception, Ctrl-C among them, `folder` is as it was, and is not made where it was not there: no reader
+    finds the new table beside the old report.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files shall be, in sub-folders too; made where it is missing. Files of other names in it stay.
+
+    Yields
+    ------
+    Path
+        An empty folder within `folder`.
+
+    Raises
+    ------
+    InputError
+        When the disk is full or the folder cannot be written to.
+    """
+    folder = Path(folder)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    temporary: Path | None = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+        (temporary / "new").mkdir()
+        yield temporary / "new"
+        _settle_all(temporary, folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):  # a folder that holds more by now stays
+            for path in made:
+                path.rmdir()
+        if isinstance(error, OSError):
+            raise _os_error(error, folder) from error
+        if isinstance(error, InputError) and temporary is not None:  # it names the place that the user knows
+            raise InputError(str(error).replace(str(temporary / "new"), str(folder))) from error
+        raise
+
+
+def _settle_all(temporary: Path, folder: Path) -> None:
+    """Move the new files into the folder in the order in which they were written; undo all where one fails."""
+    new, old = temporary / "new", temporary / "old"
+    files = sorted((p for p in new.rglob("*") if p.is_file()), key=lambda p: p.stat().st_mtime_ns)
+    names = [p.relative_to(new) for p in files]
+    try:
+        for name in names:
+            (old / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if (folder / name).exists():
+                _second_name(folder / name, old / name)
+        for name in names:
+            os.replace(new / name, folder / name)
+    except BaseException:
+        for name in names:
+            with suppress(OSError):
+                if (old / name).exists():
+                    os.replace(old / name, folder / name)
+                elif not (new / name).exists():
+                    (folder / name).unlink(missing_ok=True)
+            with suppress(OSError):  # a sub-folder that was made for it
+                (folder / name).parent.rmdir()
+        raise
+
+
+def _second_name(path: Path, other: Path) -> None:
+    """Keep a file under a second name, without a copy where the file system can."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copy2(path, other)
 
 
 def _settle(temporary: Path, path: Path) -> None:

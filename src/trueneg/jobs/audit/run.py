@@ -90,10 +90,10 @@ class Audit:
         """Write ``audit.json``, ``report.html``, ``suspects.parquet`` and ``suspects.csv``; return the folder.
 
         By default ``folder``; a frame has none and needs ``out``. The commands in the report name the folder.
-        Everything is drawn before the first file is written, each file is replaced whole. What ``review``, ``repair``
-        and ``compare`` need beside these lies in ``.stages``.
+        Everything is drawn before the first file is written, and all files take their place together. What
+        ``review``, ``repair`` and ``compare`` need beside these lies in ``.stages``.
         """
-        from trueneg.data.writers import atomic, write_table
+        from trueneg.data.writers import atomic_folder, write_table
         from trueneg.report.files import dump
         from trueneg.report.html import render
 
@@ -103,18 +103,13 @@ class Audit:
         lead_on(self.report, folder)
         commands_into(self.findings, self.report)
         page = render(self.report)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"cannot write to {folder}: {error.strerror}; name another folder with --out"
-            raise InputError(msg) from error
         self.report["input"]["source"] = source_of(self.report["input"]["path"], folder)
-        save_rankings(folder, self.rankings, self.neighbors)
-        write_table(self.suspects_arrow, folder / "suspects.parquet")
-        write_table(self.suspects_arrow, folder / "suspects.csv")
-        with atomic(folder / "report.html") as file:
-            file.write_text(page, encoding="utf-8", errors="replace")
-        dump(self.report, folder / "audit.json")
+        with atomic_folder(folder) as new:
+            save_rankings(new, self.rankings, self.neighbors)
+            write_table(self.suspects_arrow, new / "suspects.parquet")
+            write_table(self.suspects_arrow, new / "suspects.csv")
+            (new / "report.html").write_text(page, encoding="utf-8", errors="replace")
+            dump(self.report, new / "audit.json")
         return folder
 
 
