@@ -3,6 +3,8 @@
 ``check_cleaner(estimator)``, ``check_head(estimator)`` and ``check_sampler(estimator)`` run every
 check and raise ``AssertionError`` at the first that fails; ``cleaner_checks()``, ``head_checks()``
 and ``sampler_checks()`` yield the checks one by one, e.g. for ``pytest.mark.parametrize``.
+``check_degenerate(call, name)`` tries any function on the inputs of ``DEGENERATE``, which break
+reference code.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "DEGENERATE": "degenerate",
     "check_cleaner": "cleaner",
+    "check_degenerate": "degenerate",
     "check_head": "head",
     "check_sampler": "sampler",
     "cleaner_checks": "cleaner",
+    "degenerate_case": "degenerate",
     "head_checks": "head",
     "sampler_checks": "sampler",
 }

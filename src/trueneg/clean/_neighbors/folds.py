@@ -93,7 +93,13 @@ def out_of_fold_probabilities(
     if X is None:
         msg = "neither X nor pred_proba is given: pass out-of-fold probabilities, or X to compute them from"
         raise InputError(msg)
-    rows = validate_data(estimator, X, dtype=[np.float64, np.float32])
+    try:
+        rows = validate_data(estimator, X, dtype=[np.float64, np.float32])
+    except ValueError as error:
+        msg = (
+            f"{str(error).splitlines()[0].rstrip('.')}: give one complete row of numbers for each label, or pred_proba"
+        )
+        raise InputError(msg) from error
     labels = np.asarray(y)
     if labels.shape != (len(rows),):
         msg = f"X has {len(rows)} rows but y has shape {labels.shape}: give one label a row"

@@ -51,6 +51,8 @@ def _agreement(c: Array) -> tuple[Array, Array, Array, Array]:
 def _mcc(c: Array) -> Array:
     """Gorodkin's R_K (2004), which is the Matthews correlation at K = 2."""
     agree, chance, true, said = _agreement(c)
+    # One class alone leaves a variance of 0, which rounding puts on either side of it.
+    true, said = (np.where(v > 1e-12, v, 0.0) for v in (true, said))
     return ratio(agree - chance, np.sqrt(true * said))
 
 
