@@ -1,14 +1,25 @@
-"""The documentation: its Python runs as printed, its pages of codes are those of the checks."""
+"""The documentation: its Python and its commands run as printed, its pages of codes are those of the checks."""
 
+import doctest
+import importlib
 import importlib.util
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from trueneg.cli import app, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("README.md")])
 BLOCK = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+# Commands stand in fences without a language, in indented blocks, and in running text.
+SHELL = re.compile(r"^```\n(.*?)^```|^((?:    [^\n]+\n)+)", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`((?:trueneg|make) [^`]+)`")
+PROGRAMS = ("trueneg", "make", "python", "pip")
 WITH_PYTHON = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
@@ -23,6 +34,23 @@ def _make_codes():
     return module
 
 
+def _commands(page, *, blocks_only=False):
+    """Every command on a page as words; comments left out."""
+    text = page.read_text(encoding="utf-8")
+    # Python blocks are looked at elsewhere; a fence must not begin where one of them ends.
+    text = BLOCK.sub("", text)
+    lines = [line for block in SHELL.finditer(text) for line in (block[1] or block[2]).splitlines()]
+    lines += [] if blocks_only else INLINE.findall(text)
+    words = [shlex.split(line.strip(), comments=True) for line in lines]
+    return [w for w in words if w and w[0] in PROGRAMS]
+
+
+TO_RUN = sorted(
+    {tuple(c) for page in PAGES for c in _commands(page) if c[:2] in (["trueneg", "audit"], ["trueneg", "explain"])}
+)
+TO_RUN = [c for c in TO_RUN if "data.csv" in c or (c[1] == "explain" and c[2:] not in ((), ("CODE",)))]
+
+
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=_name)
 def test_python_on_a_page_runs_as_printed(page, tmp_path, monkeypatch):
     """A reader who pastes a page's blocks, top to bottom, into an empty session must meet no error."""
@@ -35,6 +63,59 @@ def test_python_on_a_page_runs_as_printed(page, tmp_path, monkeypatch):
         code = "\n".join(line[indent:] for line in block.group(2).splitlines())
         # The padding lets a traceback name the line of the page.
         exec(compile("\n" * first + code, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=_name)
+def test_commands_on_a_page_exist(page):
+    """A command, an option, a target or an extra that is named on a page must be one that there is."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    blocks = _commands(page, blocks_only=True)
+    for words in _commands(page):
+        program, *rest = words
+        if program == "make":
+            assert set(rest) <= targets, words
+        elif program == "python":
+            assert (ROOT / rest[0]).is_file(), words
+        elif program == "pip":
+            named = {extra for word in rest for extra in re.findall(r"\[(.*?)\]", word)}
+            assert named <= set(extras), words
+        else:
+            names = [word for word in rest[:2] if word.islower() and word in {*app, *app["claims"], *app["data"]}]
+            assert names, words
+            if words in blocks:  # in running text a command may be named without its arguments
+                app.parse_args(rest, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("words", TO_RUN, ids=" ".join)
+def test_a_command_runs_as_printed(words, tmp_path, monkeypatch, capsys):
+    """A reader who has a table as the page says, and pastes the command, must get the answer."""
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a > 0 else 'no'},{'yes' if a > 0 else 'no'}" for a, b in x]
+    (tmp_path / "data.csv").write_text("\n".join(["a,b,spam,LABEL", *rows]) + "\n")
+    with pytest.raises(SystemExit) as ended:
+        main(list(words[1:]))
+    assert ended.value.code == 0, capsys.readouterr().err
+
+
+def test_commands_are_found():
+    """A pattern that finds no command would let every test above pass."""
+    assert ("trueneg", "audit", "data.csv", "--label", "spam", "--positive", "yes") in TO_RUN
+    assert ["make", "demo"] in _commands(ROOT / "README.md")
+    assert ["trueneg", "data", "get", "uci"] in _commands(ROOT / "docs" / "data.md")
+
+
+EXAMPLES = sorted(p for p in (ROOT / "src").rglob("*.py") if ">>> " in p.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=_name)
+def test_examples_in_docstrings_run_as_printed(path):
+    """What a docstring shows must be what the reader sees."""
+    module = importlib.import_module(path.relative_to(ROOT / "src").with_suffix("").as_posix().replace("/", "."))
+    failed, tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert tried
+    assert not failed
 
 
 def test_every_python_fence_is_collected():
