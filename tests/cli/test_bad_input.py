@@ -141,7 +141,7 @@ FILES = {
     "folder": (lambda p: p.mkdir(), "table.csv", ["this is a folder", "name a file in it"]),
     "empty": (lambda p: p.write_bytes(b""), "table.csv", ["the file is empty", "write it again"]),
     "random bytes": (_random, "table.csv", ["not text", "check the file"]),
-    "a table, then zeros": (_rubbish, "table.csv", ["table.csv"]),
+    "a table, then zeros": (_rubbish, "table.csv", ["not text throughout", "check the file"]),
     "half a parquet": (_half_parquet, "table.parquet", ["the Parquet file is cut off", "write it again"]),
     "utf-32": (
         lambda p: p.write_bytes("x,y\n1,a\n".encode("utf-32")),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 65_536
 """How much of a text file is looked at before it is handed to a parser."""
 
+LOOK_BYTES = 4_096
 # C0 controls that no text file holds; tab, newline, carriage return, form feed and escape may occur.
 _CONTROLS = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 _C1 = bytes(range(0x80, 0xA0))
@@ -59,6 +60,22 @@ def encoding_of(head: bytes, where: str) -> str:
             raise InputError(msg) from None
         return "latin-1"
     return "utf-8"
+
+
+def refuse_binary_within(path: Path, where: str) -> None:
+    """Look at four places behind the head: a parser would take gigabytes to find out that no text goes on there."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for quarter in (1, 2, 3, 4):
+            place = max(size * quarter // 4 - LOOK_BYTES, 0)
+            file.seek(place)
+            part = file.read(LOOK_BYTES)
+            if _share(part, _CONTROLS) > 0:
+                msg = (
+                    f"{where}: this is not text throughout (byte {place + _first(part, _CONTROLS):,} is a control "
+                    "character), so it is no CSV, TSV or JSONL whatever its name says; check the file"
+                )
+                raise InputError(msg)
 
 
 def _share(head: bytes, of: bytes) -> float:

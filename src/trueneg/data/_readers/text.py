@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueneg.core.errors import InputError
-from trueneg.data._readers.encoding import encoding_of, has_binary, head_of, late_encoding, open_plain, utf8_source
+from trueneg.data._readers.encoding import (
+    encoding_of,
+    has_binary,
+    head_of,
+    late_encoding,
+    open_plain,
+    refuse_binary_within,
+    utf8_source,
+)
 from trueneg.data._readers.table import one_line
 
 if TYPE_CHECKING:
@@ -25,6 +33,8 @@ def read_text(path: Path, kind: str, compression: str | None, notes: list[str]) 
         msg = f"{where}: the file holds nothing but blanks; write it again"
         raise InputError(msg)
     encoding = encoding_of(head, where)
+    if compression is None and encoding != "utf-16":
+        refuse_binary_within(path, where)
     if kind == "jsonl":
         arrow = _read_jsonl(path, compression, encoding)
     else:
