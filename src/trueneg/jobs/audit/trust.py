@@ -7,8 +7,8 @@ scaling: Guo et al., 2017, "On calibration of modern neural networks"). Of the o
 with P(true | row) fixed, the error rates P(given | true) that make the given labels most likely follow by EM (Dawid and
 Skene, 1979, with one annotator and a known prior a row), and with them the probability that a given label is wrong.
 
-This is right where the trusted rows are a random part of the table and errors depend on the class alone. Neither can
-be seen in the data, so nothing here carries an interval.
+This is right where the trusted rows are a random part of the table and errors depend on the class alone. Rows that are
+visibly no random part are refused; the rest cannot be seen in the data, so nothing here carries an interval.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LEAST, LEAST_OF_CLASS = 50, 5
 SLOPE_SD, SHIFT_SD = 0.35, 1.2  # the probabilities are about right, until the trusted rows say otherwise
 EM_STEPS, EM_ROWS = 100, 50_000
+SHIFT, MAX_TESTED = 0.1, 50
 FLOOR = 1e-6
 FOLDS = 5
 BINS = 10
@@ -68,17 +69,52 @@ class Calibration:
 
 
 def why_not(context: Context) -> str | None:
-    """Say why the trusted rows cannot recalibrate; None where they can, or where there are none."""
-    if context.trusted is None or context.probability is None:
+    """Say why the trusted rows cannot recalibrate; None where they can, or where there are none.
+
+    The model never saw a row's own label, so that its probabilities are spread alike over trusted and other rows if
+    the former are a random part, whatever the labels are. Rows that were trusted because of their class (every
+    verified positive) stand apart there, and would shift all the others.
+    """
+    if context.trusted is None or context.probability is None or not context.trusted.any():
         return None
-    codes = context.codes[context.trusted & (context.codes >= 0)]
-    counts = np.bincount(codes, minlength=len(context.classes))
-    if codes.size >= LEAST and (counts >= LEAST_OF_CLASS).sum() >= 2:
+    known = context.trusted & (context.codes >= 0)
+    counts = np.bincount(context.codes[known], minlength=len(context.classes))
+    if known.sum() < LEAST or (counts >= LEAST_OF_CLASS).sum() < 2:
+        return (
+            f"{known.sum():,} trusted rows do not recalibrate the probabilities: {LEAST} are needed, and two classes "
+            f"with {LEAST_OF_CLASS} or more; they stay model-based"
+        )
+    k, above = _apart(context.probability, known, ~context.trusted & (context.codes >= 0))
+    if k < 0:
         return None
     return (
-        f"{codes.size:,} trusted rows do not recalibrate the probabilities: {LEAST} are needed, and two classes with "
-        f"{LEAST_OF_CLASS} or more; they stay model-based"
+        f"the trusted rows are no random part of the table (the model's probability of {context.names[k]!r} is higher "
+        f"on a trusted row than on another one {100 * above:.0f} times in 100), so they do not recalibrate the "
+        "probabilities, which stay model-based"
     )
+
+
+def _apart(probability: np.ndarray, trusted: np.ndarray, others: np.ndarray) -> tuple[int, float]:
+    """Return the class whose probability sets trusted and other rows apart most and how (AUROC); -1 where none does."""
+    from scipy.stats import rankdata
+
+    parts = [_some(np.flatnonzero(mask)) for mask in (trusted, others)]
+    n, m = (len(part) for part in parts)
+    if not n or not m:
+        return -1, 0.5
+    bar = max(SHIFT, 3 * float(np.sqrt((n + m + 1) / (12 * n * m))))
+    worst, found = -1, 0.5
+    for k in range(min(probability.shape[1], MAX_TESTED)):
+        ranks = rankdata(np.concatenate([probability[part, k] for part in parts]))
+        above = float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+        if abs(above - 0.5) > max(bar, abs(found - 0.5)):
+            worst, found = k, above
+    return worst, found
+
+
+def _some(rows: np.ndarray) -> np.ndarray:
+    """Return at most 50,000 evenly spaced rows."""
+    return rows if rows.size <= EM_ROWS else rows[(np.arange(EM_ROWS) * (rows.size / EM_ROWS)).astype(np.int64)]
 
 
 def calibrate(context: Context, suspect: int | None) -> Calibration | None:
@@ -91,7 +127,7 @@ def calibrate(context: Context, suspect: int | None) -> Calibration | None:
     suspect : int or None
         The one given class that may be wrong, None for all.
     """
-    if context.trusted is None or context.probability is None or why_not(context):
+    if context.trusted is None or not context.trusted.any() or context.probability is None or why_not(context):
         return None
     known = np.flatnonzero(context.trusted & (context.codes >= 0))
     logits_of = _logits(context, suspect)
@@ -99,7 +135,7 @@ def calibrate(context: Context, suspect: int | None) -> Calibration | None:
     others = np.flatnonzero(~context.trusted & (context.codes >= 0))
     if not others.size:
         return None
-    some = others if others.size <= EM_ROWS else others[(np.arange(EM_ROWS) * (others.size / EM_ROWS)).astype(np.int64)]
+    some = _some(others)
     truth = scaled(logits_of(some), theta)
     transition = fit_transition(truth, context.codes[some], suspect)
     return Calibration(int(known.size), theta, transition, logits_of, context.codes)
@@ -212,7 +248,7 @@ class Reliability:
 
 def reliability(context: Context) -> Reliability | None:
     """Compare the out-of-fold probabilities with the trusted labels; the recalibration is cross-fitted."""
-    if context.trusted is None or context.probability is None or why_not(context):
+    if context.trusted is None or not context.trusted.any() or context.probability is None or why_not(context):
         return None
     known = np.flatnonzero(context.trusted & (context.codes >= 0))
     truth = context.codes[known]
