@@ -278,3 +278,68 @@ def test_missing_numba_is_said_once(monkeypatch):
     check(got[0], want)
     assert len(said) == 1
     assert Path(said[0].filename) == Path(__file__)
+
+
+@pytest.mark.parametrize("way", PATHS)
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["float32", "float64", "float16", "int16", "columns"]),
+    k=st.sampled_from([1, 3, 15, 70]),
+    metric=st.sampled_from(METRICS),
+    tile=st.sampled_from([3, 64, 130]),
+    grouped=st.booleans(),
+)
+def test_one_array_equals_brute_force(way, seed, kind, k, metric, tile, grouped):
+    """Queries that are the pool, of any type and layout, with ties and groups: the float64 answer every time."""
+    if way == "numba":
+        pytest.importorskip("numba")
+    rng = np.random.default_rng(seed)
+    n, d = int(rng.integers(2, 220)), int(rng.integers(1, 9))
+    x = rng.integers(-1, 2, (n, d)) if seed % 2 else rng.normal(size=(n, d)) * 8
+    x = np.asfortranarray(x, dtype=np.float32) if kind == "columns" else x.astype(kind)
+    group = np.sort(rng.integers(0, 4, n))
+    own = np.arange(n)
+    rules = {"query_groups": group, "pool_groups": group} if grouped else {"exclude": own}
+    banned = group[:, None] == group if grouped else np.eye(n, dtype=bool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbors, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
+        patch.setattr(neighbors, "_TILE", tile)
+        got = top_k(x, x, k, metric=metric, **rules)
+    check(got, expected(brute(x, x, metric), k, banned))
+
+
+def test_scan_compiles_where_nothing_can_be_cached(monkeypatch):
+    """An install that nobody may write to, without a home, still gets its compiled scan."""
+    numba = pytest.importorskip("numba")
+    from trueneg.core import _neighbors_scan
+
+    def njit(*, cache=False, **options):
+        if cache:
+            message = "cannot cache function: no locator available for file"
+            raise RuntimeError(message)
+        return numba.jit(nopython=True, **options)
+
+    monkeypatch.setattr(_neighbors_scan.numba, "njit", njit)
+    add = _neighbors_scan._compiled()(lambda a, b: a + b)
+    assert add(2, 3) == 5
+
+
+@pytest.mark.parametrize("path", PATHS, indirect=True)
+def test_threads_change_nothing(path, monkeypatch):
+    """Tiles scanned side by side, on one array and on two, give bit for bit what one thread gives."""
+    from threadpoolctl import threadpool_limits
+
+    monkeypatch.setattr(neighbors, "_TILE", 64)
+    monkeypatch.setattr(neighbors, "_NUMBA_CELLS", 0)
+    if path == "numpy":
+        monkeypatch.setattr(neighbors, "_kernels", lambda: None)
+    x = np.random.default_rng(7).integers(-2, 3, (900, 6)).astype(np.float32)
+    own = np.arange(len(x))
+    for pool in (x, x[::-1].copy()):
+        got = []
+        for threads in (1, 4):
+            with threadpool_limits(limits=threads, user_api="blas"):
+                got.append(top_k(x, pool, 7, exclude=own))
+        np.testing.assert_array_equal(got[0][0], got[1][0])
+        np.testing.assert_array_equal(got[0][1], got[1][1])

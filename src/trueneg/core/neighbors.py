@@ -4,18 +4,21 @@ A tile of float32 scores comes from one matrix product. Its rounding error has a
 beforehand (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1: a dot product of
 length d is off by at most about ``d * u * |a| |b|``), so a cell whose float32 score lies further than that
 below the k-th best cannot enter the result. All others, and only those, are scored again in float64; ties
-go to the smaller index. With numba the scan is a heap behind a threshold, without it a NumPy merge.
+go to the smaller index. With numba a compiled scan (``_neighbors_scan``) keeps them, without it a NumPy merge.
 
 No n x n matrix is ever made, and where queries and pool are the same array each product serves both sides.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import math
 import re
+import threading
 import warnings
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,11 +33,14 @@ Metric = Literal["cosine", "euclidean", "inner"]
 Index = Callable[[NDArray[Any], int], tuple[ArrayLike, ArrayLike]]
 
 _METRICS = {"cosine": 0, "euclidean": 1, "inner": 2}
-_TILE = 768  # rows of a score tile: some 2 MiB of float32, small enough to be scanned from cache
-_RUN = 64  # cells that the compiled scan passes over in one go where none reaches the threshold
+_TILE = 832  # rows of a score tile: some 2 MiB of float32, small enough to be scanned from cache
+_RUN = 64  # cells that the compiled scan passes over in one go where none reaches the floor
+_STRIP = 16  # tiles that one thread takes in a row
+_SPARE = 8  # a query holds k cells, and half as many again and 8 that are too close to tell apart
 _UNIT = 2.0**-24  # unit roundoff of float32
 _GRID = 2.0**40  # float64 scores equal to 40 bits are ties: the last bits are noise of the summation order
 _LARGEST = 1e18  # a row norm above this would leave float32 when squared
+_LARGEST_POOL = 2**31 - 1  # rows that the compiled scan can number
 _NUMBA_CELLS = 4_000_000  # below this many scores the NumPy path is done before numba has loaded
 _SLOW_CELLS = 100_000_000  # from here on a missing numba costs seconds, and is said once
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -87,16 +93,17 @@ def top_k(
     queries : array of shape (n_queries, d)
         Finite numbers. float32 and float64 are used as they are and never copied whole.
     pool : array of shape (n_pool, d)
-        What is searched; may be a ``numpy.memmap``, which is read in blocks. Passing the very same
-        object as `queries` halves the work.
+        What is searched; may be a ``numpy.memmap``, which is read in blocks, and at the end where the best
+        rows lie. Passing the very same object as `queries` halves the work.
     k : int
         Neighbours per query, at least 1.
     metric : {"cosine", "euclidean", "inner"}, default="cosine"
         "euclidean" gives the negative distance, so that larger is nearer under each of them. Under "cosine"
         a zero vector scores 0 against everything.
     memory : int or str, default="512MB"
-        Bound on the working set, which is what is needed beyond the input, the result (n_queries x k) and
-        8 to 16 bytes a row of either side. It never changes the result.
+        Bound on the working set, which is what is needed beyond the input, the result (n_queries x k),
+        16 bytes a row of either side and some 20 (k + 4) bytes a query, in which its best cells are kept.
+        It never changes the result.
     exclude : int array of shape (n_queries,), optional
         A pool row never to be returned for that query, -1 for none; ``np.arange(n)`` is "never itself".
     query_groups, pool_groups : arrays of shape (n_queries,) and (n_pool,), optional
@@ -173,6 +180,11 @@ class _Side:
             msg = f"{name} holds {x.dtype} values: numbers are needed"
             raise InputError(msg)
         return cls(x, name, np.empty(0), np.empty(0))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the values can be scored where they lie."""
+        return self.x.dtype in (np.float32, np.float64) and self.x.dtype.isnative and self.x.flags.c_contiguous
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows as a C-contiguous float32 or float64 block: a view wherever the input allows one."""
@@ -254,6 +266,7 @@ class _Plan:
     code: int
     tile: int  # rows of a query block, and of a pool block within a span
     span: int  # pool rows held as float32 at a time, a multiple of `tile`
+    threads: int  # tiles that the budget allows at a time
     chunk: int  # rows turned into float64 at a time
     scale: float
     centre: NDArray[np.float64]
@@ -277,8 +290,9 @@ class _Plan:
         spread = (left.radius + reach) ** 2 if code == 1 else left.radius * reach
         margin = (d + 24) * _UNIT * spread + 1e-30
         tile, span = _blocks(d, right.n, max(left.x.itemsize, right.x.itemsize, 4), budget)
+        threads = max(1, budget // 4 // (24 * tile * _whole_runs(tile)))
         factor = {0: 1.0, 1: -0.5 / scale**2, 2: 1.0 / scale**2}[code]
-        return cls(code, tile, span, chunk, scale, centre, factor, margin)
+        return cls(code, tile, span, threads, chunk, scale, centre, factor, margin)
 
     def embed(self, side: _Side, start: int, stop: int, *, as_query: bool) -> NDArray[np.float32]:
         """Rows whose plain product is the score, or a rising function of it: cosine, inner, -distance^2 / 2."""
@@ -349,85 +363,178 @@ def _search(
 ) -> None:
     """Walk over the tiles: the pool is streamed once, and a symmetric product is taken once."""
     cells = left.n * right.n
-    kernels = _kernels() if cells >= _NUMBA_CELLS else None
+    kernels = _kernels() if cells >= _NUMBA_CELLS and right.n <= _LARGEST_POOL else None
     if kernels is None and cells >= max(_NUMBA_CELLS, _SLOW_CELLS):
         _say_slow()
-    tile = plan.tile
-    floor = np.full(left.n, -np.inf, dtype=np.float32)
-    scores = np.empty(tile * tile, dtype=np.float32)
-    for begin in range(0, right.n, plan.span):
-        end = min(begin + plan.span, right.n)
-        pool = plan.embed(right, begin, end, as_query=False)
-        for a in range(0, end if same else left.n, tile):
-            query = plan.embed(left, a, min(a + tile, left.n), as_query=True)
-            for b in range(max(begin, a) if same else begin, end, tile):
-                part = pool[b - begin : b - begin + tile]
-                block = scores[: len(query) * len(part)].reshape(len(query), len(part))
-                np.matmul(query, part.T, out=block)
-                _scan(block, (left, a), (right, b), plan, rules, (keys, rows, floor), kernels)
-                if same and b > a:
-                    _scan(block.T, (left, b), (right, a), plan, rules, (keys, rows, floor), kernels)
-
-
-def _scan(
-    block: NDArray[np.float32],
-    left: tuple[_Side, int],
-    right: tuple[_Side, int],
-    plan: _Plan,
-    rules: _Rules,
-    state: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]],
-    kernels: tuple[Any, Any] | None,
-) -> None:
-    """Offer one tile of scores, queries x pool, to the k best of its queries."""
-    (one, a), (two, b) = left, right
-    n, m = block.shape
+    scan: _Merge | _Scan
     if kernels is None:
-        _merge(block, left, right, plan, rules, state)
+        scan = _Merge(left, right, plan, rules, keys, rows)
+    else:
+        scan = _Scan(left, right, plan, rules, keys, rows, kernels)
+    walk = _Walk(left, right, plan, scan, same=same)
+    if cells < _NUMBA_CELLS:
+        walk.run(map)
         return
-    keys, rows, floor = (array[a : a + n] for array in state)
-    if np.isneginf(floor[0]) and not block.flags.c_contiguous:
-        block = np.ascontiguousarray(block)  # the first tile of these queries: the scan by rows finds a threshold
-    by_row = block.flags.c_contiguous
-    kernels[0 if by_row else 1](
-        block if by_row else block.T,
-        (keys, rows, floor),
-        (one.rows(a, a + n), one.norms[a : a + n], rules.query_groups[a : a + n]),
-        (two.rows(b, b + m), two.norms[b : b + m], rules.pool_groups[b : b + m]),
-        rules.exclude[a : a + n],
-        plan.margin[a : a + n],
-        (plan.code, plan.factor, b),
-    )
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    workers = min(threads, plan.threads)
+    # As many threads as the products would take, but a tile each: they never wait for each other's pieces.
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as team:
+        walk.run(map if workers == 1 else team.map)
 
 
-def _merge(
-    block: NDArray[np.float32],
-    left: tuple[_Side, int],
-    right: tuple[_Side, int],
-    plan: _Plan,
-    rules: _Rules,
-    state: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float32]],
-) -> None:
-    """Merge a tile without numba: keep what can matter, score it in float64, sort by score and index."""
-    (one, a), (two, b) = left, right
-    n, m = block.shape
-    keys, rows, floor = (state[0][a : a + n], state[1][a : a + n], state[2][a : a + n])
-    k = keys.shape[1]
-    low = floor
-    unset = np.isneginf(floor)
-    restricted = bool(rules.exclude.size or rules.query_groups.size)
-    if restricted:
-        block = np.where(rules.allowed(np.arange(a, a + n)[:, None], np.arange(b, b + m)), block, -np.inf)
-    if m > k and unset.any():
-        # k cells of this tile score at least their k-th best, less the error on either side.
-        bound = np.partition(block[unset], m - k, axis=1)[:, m - k] - 2 * plan.margin[a : a + n][unset]
-        low = floor.copy()
-        low[unset] = np.nextafter(bound.astype(np.float32), np.float32(-np.inf))
-    query, row = np.nonzero((block >= low[:, None]) & (block > -np.inf))
-    piece = max(1, n * m // 8)  # many ties: the merge needs some 80 bytes a pair
-    for start in range(0, query.size, piece):
-        q, p = query[start : start + piece], row[start : start + piece] + b
-        _put(keys, rows, q, p, _exact(one, two, q + a, p, plan))
-    floor[:] = plan.floor(keys.min(axis=1), a)
+class _Walk:
+    """The way over the tiles, in jobs that may run side by side: a strip of tiles of one query block each."""
+
+    def __init__(self, left: _Side, right: _Side, plan: _Plan, scan: _Merge | _Scan, *, same: bool) -> None:
+        self.left, self.right, self.plan, self.scan, self.same = left, right, plan, scan, same
+        self.begin, self.pool = 0, np.empty((0, 0), dtype=np.float32)
+        self.own = threading.local()  # each thread's block of scores
+        self.locks = [threading.Lock() for _ in range(-(-max(left.n, 1) // plan.tile))]  # one a query block
+
+    def run(self, each: Callable[..., Iterable[None]]) -> None:
+        """Stream the pool once, doing the jobs of a span by `each`, which is `map` or does what it does."""
+        for begin in range(0, self.right.n, self.plan.span):
+            end = min(begin + self.plan.span, self.right.n)
+            self.begin, self.pool = begin, self.plan.embed(self.right, begin, end, as_query=False)
+            if self.same:
+                # The tiles of the diagonal come first: afterwards every query has a floor.
+                deque(each(self._strip, [(a, [a]) for a in range(begin, end, self.plan.tile)]), maxlen=0)
+            deque(each(self._strip, self._strips(end)), maxlen=0)
+        deque(each(self.scan.finish, range(0, self.left.n, self.plan.tile)), maxlen=0)
+
+    def _strips(self, end: int) -> list[tuple[int, list[int]]]:
+        """List the jobs of a span: a query block, and the pool blocks that it meets."""
+        tile, jobs = self.plan.tile, []
+        for a in range(0, end if self.same else self.left.n, tile):
+            blocks = list(range(max(self.begin, a + tile) if self.same else self.begin, end, tile))
+            jobs += [(a, blocks[i : i + _STRIP]) for i in range(0, len(blocks), _STRIP)]
+        return jobs
+
+    def _strip(self, job: tuple[int, list[int]]) -> None:
+        """Take the products of one query block with some pool blocks, and scan them."""
+        a, blocks = job
+        tile, begin, plan = self.plan.tile, self.begin, self.plan
+        if self.same and a >= begin and plan.code != 1:
+            query = self.pool[a - begin : a - begin + tile]
+        else:
+            query = plan.embed(self.left, a, min(a + tile, self.left.n), as_query=True)
+        if not hasattr(self.own, "buffer"):
+            self.own.buffer = np.empty(tile * _whole_runs(tile), dtype=np.float32)
+        for b in blocks:
+            part = self.pool[b - begin : b - begin + tile]
+            wide = _whole_runs(len(part))
+            block = self.own.buffer[: len(query) * wide].reshape(len(query), wide)
+            block[:, len(part) :] = np.nan
+            np.matmul(query, part.T, out=block[:, : len(part)])
+            both = self.same and a != b
+            with self.locks[a // tile], self.locks[b // tile] if both else contextlib.nullcontext():
+                self.scan.tile(block, len(part), a, b, both=both)
+
+
+def _whole_runs(n: int) -> int:
+    """Return the width of a score tile for n pool rows: whole runs."""
+    return -(-n // _RUN) * _RUN
+
+
+class _Merge:
+    """The scan without numba: keep what can matter, score it in float64, sort by score and index."""
+
+    def __init__(
+        self,
+        left: _Side,
+        right: _Side,
+        plan: _Plan,
+        rules: _Rules,
+        keys: NDArray[np.float64],
+        rows: NDArray[np.int64],
+    ) -> None:
+        self.left, self.right, self.plan, self.rules = left, right, plan, rules
+        self.keys, self.rows = keys, rows
+        self.floor = np.full(left.n, -np.inf, dtype=np.float32)
+
+    def tile(self, block: NDArray[np.float32], m: int, a: int, b: int, *, both: bool) -> None:
+        """Take in the scores of queries a... and pool rows b...b+m; with `both`, the other way round too."""
+        block = block[:, :m]
+        self._merge(block, a, b)
+        if both:
+            self._merge(block.T, b, a)
+
+    def finish(self, start: int) -> None:
+        """Nothing is left of the query block: every tile was merged at once."""
+
+    def _merge(self, block: NDArray[np.float32], a: int, b: int) -> None:
+        n, m = block.shape
+        plan, rules = self.plan, self.rules
+        keys, rows, floor = self.keys[a : a + n], self.rows[a : a + n], self.floor[a : a + n]
+        k = keys.shape[1]
+        low = floor
+        unset = np.isneginf(floor)
+        if rules.exclude.size or rules.query_groups.size:
+            block = np.where(rules.allowed(np.arange(a, a + n)[:, None], np.arange(b, b + m)), block, -np.inf)
+        if m > k and unset.any():
+            # k cells of this tile score at least their k-th best, less the error on either side.
+            bound = np.partition(block[unset], m - k, axis=1)[:, m - k] - 2 * plan.margin[a : a + n][unset]
+            low = floor.copy()
+            low[unset] = np.nextafter(bound.astype(np.float32), np.float32(-np.inf))
+        query, row = np.nonzero((block >= low[:, None]) & (block > -np.inf))
+        piece = max(1, n * m // 8)  # many ties: the merge needs some 80 bytes a pair
+        for start in range(0, query.size, piece):
+            q, p = query[start : start + piece], row[start : start + piece] + b
+            _put(keys, rows, q, p, _exact(self.left, self.right, q + a, p, plan))
+        floor[:] = plan.floor(keys.min(axis=1), a)
+
+
+class _Scan:
+    """The compiled scan: its working arrays, and what the kernels are handed."""
+
+    def __init__(
+        self,
+        left: _Side,
+        right: _Side,
+        plan: _Plan,
+        rules: _Rules,
+        keys: NDArray[np.float64],
+        rows: NDArray[np.int64],
+        kernels: tuple[Any, Any],
+    ) -> None:
+        self.left, self.right, self.rules, self.margin = left, right, rules, plan.margin
+        (self.scan, self.settle), self.size = kernels, plan.tile
+        n, k = left.n, keys.shape[1]
+        held, count = np.empty((n, k + k // 2 + _SPARE), dtype=np.int64), np.zeros(n, dtype=np.int64)
+        floor = np.full(n + plan.tile + _RUN, -np.inf, dtype=np.float32)
+        self.state = (keys, rows, floor, held, count)
+        self.how = (plan.code, plan.factor, _GRID)
+        # Other types and layouts are scored tile by tile, while their converted rows are at hand.
+        self.whole = left.ready and right.ready
+
+    def tile(self, block: NDArray[np.float32], m: int, a: int, b: int, *, both: bool) -> None:
+        """Take in the scores of queries a... and pool rows b...b+m; with `both`, the other way round too."""
+        n = len(block)
+        block = block.reshape(n, -1, _RUN)
+        one, two = self._sides(a, a + n, b, b + m)
+        self.scan(block, a, b, both, self.state, one, two, self.rules.exclude, self.margin, self.how)
+        if not self.whole:
+            self.settle(a, a + n, self.state, one, two, self.margin, self.how)
+            if both:
+                self.settle(b, b + m, self.state, two, one, self.margin, self.how)
+
+    def finish(self, start: int) -> None:
+        """Score what a query block still holds."""
+        if self.whole:
+            stop = min(start + self.size, self.left.n)
+            one, two = self._sides(0, self.left.n, 0, self.right.n)
+            self.settle(start, stop, self.state, one, two, self.margin, self.how)
+
+    def _sides(self, a: int, to_a: int, b: int, to_b: int) -> tuple[Any, Any]:
+        """Values, norms, groups and first row of both sides."""
+        (x, at), (y, by) = [
+            (side.x if self.whole else side.rows(start, stop), 0 if self.whole else start)
+            for side, start, stop in ((self.left, a, to_a), (self.right, b, to_b))
+        ]
+        groups = self.rules
+        return (x, self.left.norms, groups.query_groups, at), (y, self.right.norms, groups.pool_groups, by)
 
 
 def _put(
@@ -535,145 +642,9 @@ def _say_slow() -> None:
 
 @functools.cache
 def _kernels() -> tuple[Any, Any] | None:
-    """Compile the two scans, of a tile by its rows and by its columns; None without numba."""
+    """Return the compiled scan and what ends it; None without numba."""
     try:
-        import numba
+        from trueneg.core import _neighbors_scan
     except ImportError:
         return None
-    jit = numba.njit(nogil=True, error_model="numpy")
-    # Only the sum inside a pair may be reordered (it depends on d alone, never on the block).
-    exact = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(_nb_exact)
-    offer = jit(_nb_offer)
-    visit = _nb_visit(jit, exact, offer)
-    return jit(_nb_by_row(visit, jit(_nb_warm))), jit(_nb_by_column(visit))
-
-
-def _nb_exact(q: Any, p: Any, size: float, code: int) -> float:
-    """Score one pair in float64; the order of the sum is the compiler's, and the rounding hides it."""
-    value = 0.0
-    if code == 1:
-        for i in range(q.shape[0]):
-            step = np.float64(q[i]) - np.float64(p[i])
-            value += step * step
-        value = -np.sqrt(value)
-    else:
-        for i in range(q.shape[0]):
-            value += np.float64(q[i]) * np.float64(p[i])
-        if code == 0:
-            value = value / size if size > 0 else 0.0
-            return np.rint(value * _GRID) / _GRID + 0.0
-    mantissa, exponent = math.frexp(value)
-    return math.ldexp(np.rint(mantissa * _GRID), exponent - 40) + 0.0
-
-
-def _nb_offer(keys: Any, rows: Any, key: float, row: int) -> bool:
-    """Replace the root of a heap (the worst of the k best) if the pair is better; True if it was."""
-    if key < keys[0] or (key == keys[0] and row > rows[0]):
-        return False
-    k, at = keys.shape[0], 0
-    while True:
-        child = 2 * at + 1
-        if child >= k:
-            break
-        other = child + 1
-        if other < k and (keys[other] < keys[child] or (keys[other] == keys[child] and rows[other] > rows[child])):
-            child = other
-        if keys[child] > key or (keys[child] == key and rows[child] < row):
-            break
-        keys[at], rows[at] = keys[child], rows[child]
-        at = child
-    keys[at], rows[at] = key, row
-    return True
-
-
-def _nb_visit(jit: Any, exact: Any, offer: Any) -> Any:
-    """Build the visit of one promising cell: rules, exact score, heap, new floor."""
-
-    @jit
-    def visit(state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any, q: int, p: int) -> None:
-        keys, rows, floor = state
-        code, factor, first = how
-        if exclude.shape[0] > 0 and exclude[q] == first + p:
-            return
-        if left[2].shape[0] > 0 and left[2][q] == right[2][p]:
-            return
-        key = exact(left[0][q], right[0][p], left[1][q] * right[1][p], code)
-        if offer(keys[q], rows[q], key, first + p) and keys[q, 0] > -np.inf:
-            worst = keys[q, 0]
-            value = worst * worst if code == 1 else worst
-            floor[q] = np.float32(value * factor - margin[q])
-
-    return visit
-
-
-def _nb_warm(line: Any, left: Any, right: Any, exclude: Any, first: int, q: int, best: Any) -> float:
-    """Find the k-th best float32 score among the cells of a tile row that the rules allow; -inf for fewer."""
-    k = best.shape[0]
-    best[:] = -np.inf
-    worst = best[0]
-    for p in range(line.shape[0]):
-        value = line[p]
-        if value <= worst:
-            continue
-        if exclude.shape[0] > 0 and exclude[q] == first + p:
-            continue
-        if left[2].shape[0] > 0 and left[2][q] == right[2][p]:
-            continue
-        at = 0
-        while 2 * at + 1 < k:  # sink from the root of the heap
-            child = 2 * at + 1
-            if child + 1 < k and best[child + 1] < best[child]:
-                child += 1
-            if best[child] >= value:
-                break
-            best[at] = best[child]
-            at = child
-        best[at] = value
-        worst = best[0]
-    return worst
-
-
-def _nb_by_row(visit: Any, warm: Any) -> Any:
-    """Build the scan of a tile whose rows are queries."""
-
-    def by_row(block: Any, state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any) -> None:
-        floor = state[2]
-        n, m = block.shape
-        k = state[0].shape[1]
-        best = np.empty(k if k <= m else 0, dtype=np.float32)
-        for q in range(n):
-            line = block[q]
-            if k <= m and floor[q] == -np.inf:
-                # k cells of this tile score at least their k-th best, less the error on either side.
-                floor[q] = np.float32(warm(line, left, right, exclude, how[2], q, best) - 2 * margin[q])
-            for start in range(0, m, _RUN):
-                # A view counted from 0 and an integer sum are what the compiler turns into vector code.
-                part, low, hit = line[start : start + _RUN], floor[q], np.int32(0)
-                for i in range(part.shape[0]):
-                    hit |= np.int32(part[i] >= low)
-                if hit:
-                    for i in range(part.shape[0]):
-                        if part[i] >= floor[q]:
-                            visit(state, left, right, exclude, margin, how, q, start + i)
-
-    return by_row
-
-
-def _nb_by_column(visit: Any) -> Any:
-    """Build the scan of a tile whose columns are queries."""
-
-    def by_column(block: Any, state: Any, left: Any, right: Any, exclude: Any, margin: Any, how: Any) -> None:
-        floor = state[2]
-        n, m = block.shape
-        for p in range(n):
-            line = block[p]
-            for start in range(0, m, _RUN):
-                part, low, hit = line[start : start + _RUN], floor[start : start + _RUN], np.int32(0)
-                for i in range(part.shape[0]):
-                    hit |= np.int32(part[i] >= low[i])
-                if hit:
-                    for i in range(part.shape[0]):
-                        if part[i] >= low[i]:
-                            visit(state, left, right, exclude, margin, how, start + i, p)
-
-    return by_column
+    return _neighbors_scan.scan, _neighbors_scan.settle

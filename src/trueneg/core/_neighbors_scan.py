@@ -1,0 +1,301 @@
+"""The compiled scan of :func:`trueneg.core.neighbors.top_k`; imported only where numba is installed.
+
+A query first *holds* cells that may still matter, score and pool row in one whole number: a heap of its k best
+by float32 score and, behind it, those below that lie within the rounding error of either side. What is lower
+still is under its *floor* and counts no more. Only what is held at the end, hardly more than k cells a query, is
+scored in float64 and offered to the heap of the result; where ties leave no room, it is done on the way.
+
+A tile is passed over once, 64 cells at a time: for its rows, and in the same pass for its columns where queries
+and pool are one array. What reaches a floor is noted and handed on in lots, so that waits for memory overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+_LIST = 1024  # cells noted before they are handed to their queries
+_SPARE = 4  # cells' room that must be free after a query was relieved of cells
+_ROW = 0x7FFFFFFF  # the part of a packed cell that is its pool row
+_BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # every shift of it starts with other six bits
+_TOP = np.uint64(58)
+_PLACES = np.zeros(64, dtype=np.int64)
+for _place in range(64):
+    _PLACES[((1 << _place) * int(_BRUIJN) % 2**64) >> 58] = _place
+
+
+def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function, and keep its machine code for the next process where some folder can be written."""
+    options |= {"nogil": True, "error_model": "numpy"}
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # numba found no folder that it may write
+            return numba.njit(**options)(function)
+
+    return decorate
+
+
+# Only the sum inside a pair may be reordered: it depends on d alone, never on the block.
+@_compiled(fastmath={"reassoc", "contract"})
+def _exact(q: Any, p: Any, size: float, code: int, grid: float) -> float:
+    """Score one pair in float64; the order of the sum is the compiler's, and the rounding hides it."""
+    value = 0.0
+    if code == 1:
+        for i in range(q.shape[0]):
+            step = np.float64(q[i]) - np.float64(p[i])
+            value += step * step
+        value = -np.sqrt(value)
+    else:
+        for i in range(q.shape[0]):
+            value += np.float64(q[i]) * np.float64(p[i])
+        if code == 0:
+            value = value / size if size > 0 else 0.0
+            return np.rint(value * grid) / grid + 0.0
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(np.rint(mantissa * grid), exponent - 40) + 0.0
+
+
+@_compiled()
+def _offer(keys: Any, rows: Any, key: float, row: int) -> None:
+    """Replace the root of a heap (the worst of the k best) if the pair is better."""
+    if key < keys[0] or (key == keys[0] and row > rows[0]):
+        return
+    k, at = keys.shape[0], 0
+    while True:
+        child = 2 * at + 1
+        if child >= k:
+            break
+        other = child + 1
+        if other < k and (keys[other] < keys[child] or (keys[other] == keys[child] and rows[other] > rows[child])):
+            child = other
+        if keys[child] > key or (keys[child] == key and rows[child] < row):
+            break
+        keys[at], rows[at] = keys[child], rows[child]
+        at = child
+    keys[at], rows[at] = key, row
+
+
+@_compiled()
+def _sink(heap: Any, k: int, at: int, value: Any) -> None:
+    """Put a value in the place ``at`` of a heap of k (the least at the root), and let it sink."""
+    while True:
+        child = 2 * at + 1
+        if child >= k:
+            break
+        if child + 1 < k and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= value:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = value
+
+
+@_compiled()
+def _heapify(heap: Any, k: int) -> None:
+    """Order the first k values as a heap."""
+    for at in range(k // 2 - 1, -1, -1):
+        _sink(heap, k, at, heap[at])
+
+
+@_compiled()
+def _pack(score: float, row: int) -> Any:
+    """Put a float32 score and a pool row into one whole number that grows with the score."""
+    bits = np.float32(score).view(np.int32)
+    return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | np.int64(row)
+
+
+@_compiled()
+def _packed_score(cell: int) -> Any:
+    """Take the score back out."""
+    bits = np.int32(cell >> 32)
+    return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
+
+
+@_compiled()
+def _score(q: int, n: int, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
+    """Score the first n cells that a query holds in float64, and offer them to its heap."""
+    keys, rows, floor, held = state[0][q], state[1][q], state[2], state[3]
+    code, factor, grid = how
+    x, size = one[0][q - one[3]], one[1][q]
+    y, sizes, first = two[0], two[1], two[3]
+    for i in range(n):
+        p = held[q, i] & _ROW
+        _offer(keys, rows, _exact(x, y[p - first], size * sizes[p], code, grid), p)
+    if keys[0] > -np.inf:
+        value = keys[0] * keys[0] if code == 1 else keys[0]
+        floor[q] = max(floor[q], np.float32(value * factor - margin[q]))
+
+
+@_compiled()
+def _take(q: int, cell: int, k: int, floor: Any, held: Any, count: Any, margin: Any) -> bool:
+    """Hold one more cell: a heap of the k best, and behind it what lies too close below to be told apart."""
+    n = count[q]
+    if n >= k:
+        worst = held[q, 0]
+        if cell > worst:
+            _sink(held[q], k, 0, cell)
+            cell = worst
+            # k cells score at least the root in float32, less the error; one more error below, none can.
+            floor[q] = max(floor[q], np.float32(np.float64(_packed_score(held[q, 0])) - 2 * margin[q]))
+        if _packed_score(cell) < floor[q]:
+            return False
+    held[q, n] = cell
+    count[q] = n + 1
+    if n + 1 == k:
+        _heapify(held[q], k)
+        floor[q] = max(floor[q], np.float32(np.float64(_packed_score(held[q, 0])) - 2 * margin[q]))
+    return n + 1 == held.shape[1]
+
+
+@_compiled()
+def _relieve(q: int, last: bool, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
+    """Drop held cells that have fallen below the floor; where ties leave too many, or at last, score them all."""
+    floor, held, count = state[2], state[3], state[4]
+    k, n = state[0].shape[1], count[q]
+    least, kept = _pack(floor[q], 0), min(n, k)
+    for i in range(kept, n):
+        cell = held[q, i]
+        held[q, kept] = cell
+        kept += np.int64(cell >= least)
+    if last or kept > held.shape[1] - _SPARE:
+        _score(q, kept, state, one, two, margin, how)
+        kept = 0
+    count[q] = kept
+
+
+@_compiled()
+def _reach(block: Any, i: int, run: int, low: float) -> Any:
+    """Return 64 bits: which cells of a run reach the floor of their row."""
+    bits = np.int64(0)
+    for j in range(64):
+        bits |= np.int64(block[i, run, j] >= low) << j
+    return bits
+
+
+@_compiled()
+def _reach_each(block: Any, i: int, run: int, lows: Any) -> Any:
+    """Return 64 bits: which cells of a run reach the floors of their columns."""
+    bits = np.int64(0)
+    for j in range(64):
+        bits |= np.int64(block[i, run, j] >= lows[run, j]) << j
+    return bits
+
+
+@_compiled()
+def _first_bit(bits: int) -> Any:
+    """Return the place of the lowest set bit, looked up by a product (de Bruijn)."""
+    return _PLACES[(np.uint64(bits & -bits) * _BRUIJN) >> _TOP]
+
+
+@_compiled()
+def _open(q: int, i: int, k: int, block: Any, floor: Any, lanes: Any, margin: Any) -> None:
+    """Give a query its first floor: the k-th best of up to 64 maxima is at most the k-th best of the tile's row."""
+    for j in range(64):
+        lanes[j] = -np.inf
+    for run in range(block.shape[1]):
+        for j in range(64):
+            value = block[i, run, j]
+            lanes[j] = value if value > lanes[j] else lanes[j]
+    width = 64
+    while width >= 4 * k:  # fewer maxima are looked through sooner
+        width //= 2
+        for j in range(width):
+            lanes[j] = max(lanes[j], lanes[j + width])
+    _heapify(lanes, k)
+    for j in range(k, width):
+        if lanes[j] > lanes[0]:
+            _sink(lanes, k, 0, lanes[j])
+    floor[q] = np.float32(np.float64(lanes[0]) - 2 * margin[q])
+
+
+@_compiled()
+def _flush(n: int, who: Any, what: Any, state: Any, one: Any, two: Any, exclude: Any, margin: Any, how: Any) -> None:
+    """Hand the noted cells to their queries, unless the rules ban them."""
+    floor, held, count = state[2], state[3], state[4]
+    own, other, k = one[2], two[2], state[0].shape[1]
+    for i in range(n):
+        q, p = who[i], what[i] & _ROW
+        if exclude.shape[0] > 0 and exclude[q] == p:
+            continue
+        if own.shape[0] > 0 and own[q] == other[p]:
+            continue
+        if _take(q, what[i], k, floor, held, count, margin):
+            _relieve(q, False, state, one, two, margin, how)
+
+
+@_compiled()
+def scan(
+    block: Any, a: int, b: int, both: bool, state: Any, one: Any, two: Any, exclude: Any, margin: Any, how: Any
+) -> None:
+    """Pass over a tile of scores, queries a... by pool rows b...; with ``both``, of queries b... by rows a... too.
+
+    ``block`` has the shape (queries, runs, 64), its last run filled up with NaN. ``state`` is (keys, rows, floor,
+    held, count) of all queries, the floor longer by a tile; ``one`` and ``two`` are (values, norms, groups, first
+    row of the values) of the queries and of the pool; ``how`` is (metric, factor from an exact score to the
+    product's units, grid).
+    """
+    floor = state[2]
+    runs = block.shape[1]
+    lows = floor[b if both else 0 : (b if both else 0) + runs * 64].reshape(runs, 64)
+    # One row may be excluded, so that one more must lie above; groups may ban any number.
+    k = state[0].shape[1] + (1 if exclude.shape[0] > 0 else 0)
+    opens = k <= 64 and one[2].shape[0] == 0
+    lanes = np.empty(64, dtype=np.float32)
+    by_row, by_column = np.empty(runs + 1, dtype=np.int64), np.empty(runs + 1, dtype=np.int64)
+    size = _LIST + runs * 64
+    row_who, row_what = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    column_who, column_what = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    n_row, n_column = 0, 0
+    for i in range(block.shape[0]):
+        q = a + i
+        if opens and floor[q] == -np.inf:
+            _open(q, i, k, block, floor, lanes, margin)
+        low, hits, others = floor[q], np.int64(0), np.int64(0)
+        for run in range(runs):
+            hit, other = np.int32(0), np.int32(0)
+            for j in range(64):
+                hit |= np.int32(block[i, run, j] >= low)
+            if both:
+                for j in range(64):
+                    other |= np.int32(block[i, run, j] >= lows[run, j])
+            by_row[hits], by_column[others] = run, run
+            hits += np.int64(hit)
+            others += np.int64(other)
+        for s in range(hits):
+            run = by_row[s]
+            bits = _reach(block, i, run, low)
+            while bits:
+                j = _first_bit(bits)
+                bits &= bits - 1
+                row_who[n_row], row_what[n_row] = q, _pack(block[i, run, j], b + run * 64 + j)
+                n_row += 1
+        for s in range(others):
+            run = by_column[s]
+            bits = _reach_each(block, i, run, lows)
+            while bits:
+                j = _first_bit(bits)
+                bits &= bits - 1
+                column_who[n_column], column_what[n_column] = b + run * 64 + j, _pack(block[i, run, j], q)
+                n_column += 1
+        if n_row >= _LIST:
+            _flush(n_row, row_who, row_what, state, one, two, exclude, margin, how)
+            n_row = 0
+        if n_column >= _LIST:
+            _flush(n_column, column_who, column_what, state, two, one, exclude, margin, how)
+            n_column = 0
+    _flush(n_row, row_who, row_what, state, one, two, exclude, margin, how)
+    _flush(n_column, column_who, column_what, state, two, one, exclude, margin, how)
+
+
+@_compiled()
+def settle(start: int, stop: int, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
+    """Score all that the queries start...stop still hold."""
+    for q in range(start, stop):
+        _relieve(q, True, state, one, two, margin, how)
