@@ -12,7 +12,7 @@ import numpy as np
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
 from trueneg.jobs.compare.differences import Difference, Row
-from trueneg.jobs.compare.metrics import LOWER_IS_BETTER
+from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.jobs.compare.summary import decides_on_trusted
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _signed(found: Difference) -> str:
 
 
 def _name(metric: str) -> str:
-    return metric.replace("_", " ") + (" (lower is better)" if metric in LOWER_IS_BETTER else "")
+    return called(metric) + (" (lower is better)" if metric in LOWER_IS_BETTER else "")
 
 
 def _capital(text: str) -> str:

@@ -21,6 +21,7 @@ ALWAYS = ("log_loss", "brier", "ece")
 LOWER_IS_BETTER = frozenset({"cost", *ALWAYS})
 BINS = 15
 _FLOOR = 1e-6
+_WORDS = {"log_loss": "log loss", "ece": "ECE", "brier": "Brier", "mcc": "MCC", "auroc": "AUROC", "auprc": "AUPRC"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,3 +230,8 @@ def settle_metric(name: str | None, *, binary: bool, costs: bool, negative: bool
     near = difflib.get_close_matches(wanted, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
     raise InputError(f"no metric is called {name!r}; {hint}")
+
+
+def called(metric: str) -> str:
+    """Return a metric as the page names it."""
+    return _WORDS.get(metric, metric.replace("_", " "))

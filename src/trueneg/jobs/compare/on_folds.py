@@ -31,7 +31,8 @@ class OnFolds:
     def __init__(self, runner: Runner, rows: list[Row]) -> None:
         self.runner, self.rows = runner, rows
         self.cells: dict[str, dict[Cell, Result]] = {row.name: {} for row in rows}
-        for (name, r, f), result in runner.results.items():
+        # In one order, whichever thread came first, so that sums end on the same bits.
+        for (name, r, f), result in sorted(runner.results.items(), key=lambda item: item[0]):
             self.cells[name][r, f] = result
         sizes = [(len(train), len(test)) for folds in runner.splits for train, test in folds]
         self.n_train, self.n_test = (float(v) for v in np.mean(sizes, axis=0))
@@ -92,7 +93,8 @@ class OnFolds:
                 scores = [self.cells[n][cell].predicted.score for n in ("nothing", row.name)]
                 fpr = float(alarm[truth == 0].mean())
                 at["recall"][row.name][cell] = 1 - matched(scores[0], scores[1], truth, at="fpr", value=fpr).b.fnr
-                at["precision"][row.name][cell] = matched(scores[0], scores[1], truth, at="alarms", value=float(alarm.sum())
+                at["precision"][row.name][cell] = matched(
+                    scores[0], scores[1], truth, at="alarms", value=float(alarm.sum())
                 ).b.precision
         for name, of_rows in at.items():
             for row in self.rows:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.jobs.compare.advice import told
-from trueneg.jobs.compare.metrics import LOWER_IS_BETTER
-from trueneg.jobs.compare.tables import called
+from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.report.figures import bar, forest, line
 
 if TYPE_CHECKING:
@@ -101,15 +100,15 @@ def _cost_curves(runner: Runner, rows: list[Row], on_trusted: bool) -> list[dict
         x, trivial = curve.probability_cost.tolist(), curve.trivial.tolist()
     if not curves:
         return []
-    return [
-        line(
-            x,
-            {**curves, "no model": trivial},
-            title="Cost at every cost ratio",
-            id="cost-curves",
-            caption="Each at its best threshold for the ratio, out of fold, first repeat. Lower is better; "
-            "tuned-threshold lies on nothing.",
-            x_label="weight of a false negative",
-            y_label="normalised cost",
-        )
-    ]
+    drawn = line(
+        x,
+        {**curves, "no model": trivial},
+        title="Cost at every cost ratio",
+        id="cost-curves",
+        caption="Each at its best threshold for the ratio, out of fold, first repeat. Lower is better; "
+        "tuned-threshold lies on nothing.",
+        x_label="weight of a false negative",
+        y_label="normalised cost",
+    )
+    drawn["spec"]["config"]["legend"] |= {"columns": 2, "columnPadding": 24}  # in one row six names leave the picture
+    return [drawn]

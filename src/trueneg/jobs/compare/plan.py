@@ -142,10 +142,9 @@ def drawn(task: Task, rows: int, seed: int) -> NDArray[np.int64]:
         return np.arange(len(task))
     first = task.codes[np.unique(task.groups, return_index=True)[1]]
     order = np.lexsort((np.random.default_rng(seed).random(len(first)), first))
-    size = np.bincount(task.groups)[order]
-    # Every so-many-th row along the order of classes: the groups in which the ticks fall.
-    ticks = (np.arange(rows) + 0.5) * len(task) / rows
-    kept = order[np.unique(np.searchsorted(np.cumsum(size), ticks, side="right"))]
+    # Every so-many-th group along the order of classes.
+    n = max(1, round(len(order) * rows / len(task)))
+    kept = order[((np.arange(n) + 0.5) * len(order) / n).astype(np.int64)]
     return np.flatnonzero(np.isin(task.groups, kept))
 
 
@@ -181,7 +180,7 @@ def fit_plan(
 
     def cost(rows: int, repeats: int, without: Sequence[str] = ()) -> float:
         one = sum(s for name, s in seconds.items() if name not in without)
-        return one * (rows / at_rows) ** _GROWTH * plan.folds * repeats / workers
+        return one * (rows / at_rows) ** _GROWTH * (plan.folds * repeats - int(rows_fixed)) / workers
 
     out = Plan(plan.rows, plan.folds, plan.repeats, dict(plan.left_out), list(plan.said))
     while out.repeats > 1 and cost(out.rows, out.repeats) > left:

@@ -20,7 +20,7 @@ def summarise(runner: Runner, left_out: dict[str, str], say: Callable[[str], Non
     """Return a row for each remedy, *nothing* first."""
     rows = []
     for remedy in runner.remedies:
-        cells = {(r, f): x for (name, r, f), x in runner.results.items() if name == remedy.name}
+        cells = {(r, f): x for (name, r, f), x in sorted(runner.results.items(), key=_place) if name == remedy.name}
         failed = {(r, f): why for (name, r, f), why in runner.failures.items() if name == remedy.name}
         row = Row(remedy.name, remedy.title, remedy.kind, apply=remedy.apply, folds=len(cells))
         if remedy.name in left_out:
@@ -44,6 +44,10 @@ def summarise(runner: Runner, left_out: dict[str, str], say: Callable[[str], Non
     OnTrusted(runner, rows).fill()
     judge(rows, runner.metric, on_trusted=decides_on_trusted(rows, runner.metric))
     return rows
+
+
+def _place(item: tuple[tuple[str, int, int], object]) -> tuple[str, int, int]:
+    return item[0]
 
 
 def decides_on_trusted(rows: list[Row], metric: str) -> bool:

@@ -6,18 +6,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trueneg.jobs.compare.advice import told
-from trueneg.jobs.compare.metrics import LOWER_IS_BETTER
+from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.report.words import estimate as written
 
 if TYPE_CHECKING:
     from trueneg.core.intervals import Estimate
     from trueneg.jobs.compare.differences import Difference, Row
 
-_WORDS = {"log_loss": "log loss", "ece": "ECE", "brier": "Brier", "mcc": "MCC", "auroc": "AUROC", "auprc": "AUPRC"}
-
 
 def make_tables(rows: list[Row], metric: str, on_trusted: bool, binary: bool) -> list[dict[str, Any]]:
     """Write all tables, the verdicts first."""
+    rows = [row for row in rows if row.status != "not run"]
     tables = [_verdicts(rows, metric, on_trusted)]
     tables.append(_probabilities(rows))
     if binary:
@@ -162,8 +161,3 @@ def _change(found: Difference | None) -> str:
         return ""
     text = written(found.estimate.to_dict())
     return text if found.estimate.value < 0 or found.estimate.high == 0 else f"+{text}"
-
-
-def called(metric: str) -> str:
-    """Return a metric as the page names it."""
-    return _WORDS.get(metric, metric.replace("_", " "))
