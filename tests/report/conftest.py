@@ -2,12 +2,57 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from trueneg.report import figures
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# The lowest contrast of every text that is drawn, by WCAG 2.2; large text may have 3 instead of 4.5.
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const alpha = (c) => c.length > 3 ? c[3] : 1;
+  const over = (top, under) => [0, 1, 2].map((i) => alpha(top) * top[i] + (1 - alpha(top)) * under[i]);
+  const light = (c) => {
+    const [r, g, b] = c.map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (node) => {
+    const layers = [];
+    for (let e = node; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const text = Array.from(node.childNodes).filter((n) => n.nodeType === 3).map((n) => n.data).join("").trim();
+    if (!text || ["SCRIPT", "STYLE"].includes(node.tagName) || !node.checkVisibility()) continue;
+    const style = getComputedStyle(node), drawn = node instanceof SVGElement;
+    const ink = parse(drawn ? style.fill : style.color);
+    if (drawn) ink[3] = alpha(ink) * Number(style.fillOpacity) * Number(style.opacity);
+    const below = ground(node), front = over(ink, below);
+    const [a, b] = [light(front), light(below)].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < (large ? 3 : 4.5)) found.push(`${ratio.toFixed(2)} ${node.tagName} ${text.slice(0, 40)}`);
+  }
+  return found;
+}"""
 
 
 def sample(hostile: str = "", *, many: int = 1) -> dict:
@@ -115,3 +160,54 @@ def report() -> dict:
 def build() -> Callable[..., dict]:
     """Return the maker of sample reports: ``build(hostile_text, many=copies_of_the_findings)``."""
     return sample
+
+
+def absent(reason: str) -> None:
+    """Skip, but never on the machine that is there to run these tests."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI=true asks for the browser tests")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start the system's Chromium; no browser is ever downloaded."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("playwright is not installed")
+    program = shutil.which("chromium", path="/usr/bin") or shutil.which("chromium")
+    if program is None:
+        absent("chromium is not installed")
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def contrast() -> str:
+    """Return the script that lists every text whose contrast is too low."""
+    return CONTRAST
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[[Page], list]:
+    """Return what runs the accessibility engine axe-core on a page and lists all violations above minor ones."""
+    try:
+        import axe_playwright_python
+    except ImportError:
+        absent("axe-playwright-python is not installed")
+    source = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+    def run(page: Page) -> list:
+        page.evaluate(source + "; 0")
+        result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        assert len(result["passes"]) > 20
+        return [
+            (v["id"], v["impact"], [n["html"][:160] for n in v["nodes"][:3]])
+            for v in result["violations"]
+            if v["impact"] in {"moderate", "serious", "critical"}
+        ]
+
+    return run

@@ -13,7 +13,7 @@ from trueneg.report import words
 from trueneg.report.files import clean
 from trueneg.report.schema import validate
 
-__all__ = ["render"]
+__all__ = ["asset", "policy", "render"]
 
 OPEN_FIRST = 10
 _OPEN = ("finding", "advice", "error")
@@ -43,7 +43,7 @@ def render(report: Mapping[str, Any]) -> str:
 
     data = _visible(clean(report))
     validate(data)
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     environment = Environment(
         loader=PackageLoader("trueneg.report", "templates"),
         autoescape=True,
@@ -60,7 +60,7 @@ def render(report: Mapping[str, Any]) -> str:
     placed = _place(shown, figures)
     page = environment.get_template("report.html").render(
         report=data,
-        policy=_policy(style, script),
+        policy=policy(style, script),
         style=Markup(style),  # noqa: S704 - our own files, never data
         script=Markup(script),  # noqa: S704
         summary=words.summary(data["findings"]),
@@ -75,13 +75,16 @@ def render(report: Mapping[str, Any]) -> str:
     return page.strip() + "\n"  # the macros leave blank lines before the doctype
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return one of our own style sheets or scripts."""
     # A browser reads CRLF as LF before it hashes; a checkout on Windows must not change the policy.
     text = files("trueneg.report").joinpath("templates", name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str) -> str:
+    """Return the content security policy of a page that runs this style and this script, and nothing else."""
+
     def digest(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 

@@ -19,7 +19,7 @@ from trueneg.core.errors import missing_extra
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_SIDE", "MAX_THUMBNAILS", "UnreadableImage", "decode", "pixels", "thumbnails"]
+__all__ = ["MAX_SIDE", "MAX_THUMBNAILS", "UnreadableImage", "decode", "picture", "pixels", "thumbnails"]
 
 MAX_SIDE = 64
 MAX_THUMBNAILS = 500
@@ -140,16 +140,17 @@ def thumbnails(
         Pillow is not installed.
     """
     side = min(int(side), MAX_SIDE)
-    return [_one(int(row), read, name, side) for row in list(rows)[:MAX_THUMBNAILS]]
+    return [picture(int(row), read, name, side=side) for row in list(rows)[:MAX_THUMBNAILS]]
 
 
-def _one(row: int, read: Callable[[int], bytes], name: Callable[[int], str], side: int) -> dict[str, Any]:
+def picture(row: int, read: Callable[[int], bytes], name: Callable[[int], str], *, side: int) -> dict[str, Any]:
+    """Draw one row's picture, as large as ``side`` allows; parameters and result as in :func:`thumbnails`."""
     try:
-        picture = decode(read(row), near=2 * side)
+        drawn = decode(read(row), near=2 * side)
     except UnreadableImage as reason:
         return {"src": None, "alt": f"no picture of row {row}: {reason}"}
-    picture.thumbnail((side, side))
-    return {"src": _uri(picture), "alt": f"row {row}: {name(row)}"}
+    drawn.thumbnail((side, side))
+    return {"src": _uri(drawn), "alt": f"row {row}: {name(row)}"}
 
 
 def _uri(picture: Image) -> str:

@@ -99,23 +99,16 @@ def choose(folder: AuditFolder, record: Record | None, finding: str | None) -> s
 
 
 def forecast(
-    ranking: Ranking,
-    drawn: Drawn | None,
-    *,
-    n: int,
-    width: float | None,
-    by_class: bool,
-    classes: list[str],
-    level: float,
+    ranking: Ranking, earlier: int, *, n: int, width: float | None, by_class: bool, classes: list[str], level: float
 ) -> Forecast:
-    """Say what the review will be worth with ``n`` further rows, or with those that ``width`` needs."""
+    """Say what the review will be worth with ``n`` rows more than the ``earlier``, or with those ``width`` needs."""
     by = strata_by(ranking, classes) if by_class else None
     p = ranking.probability
-    earlier = 0 if drawn is None else len(drawn.sample.rows)
     if width is None:
         at = expected_width(p, min(earlier + n, len(p)), level=level, by=by)
         wished = at.share / 2
-        return Forecast(ranking.code, len(p), at, wished, n_for_width(p, wished, level=level, by=by), level)
+        needed = n_for_width(p, wished, level=level, by=by) if wished > 0 else at.n
+        return Forecast(ranking.code, len(p), at, wished, needed, level)
     needed = n_for_width(p, width, level=level, by=by)
     at = expected_width(p, max(needed, earlier), level=level, by=by)
     return Forecast(ranking.code, len(p), at, width, needed, level)
@@ -220,11 +213,12 @@ def sheet_lines(record: Record, roles: Roles, before: list[Line]) -> list[Line]:
 
 def set_aside(folder: Path, record: Record) -> list[str]:
     """Rename the record and the answers of another table, so that a new review cannot overwrite them."""
+    kept = [f".stages/review-{code}.npz" for code in record.drawn]
     moved = []
-    for name in (RECORD, SHEET):
+    for name in (RECORD, SHEET, *kept):
         path = folder / name
         if path.exists():
             aside = path.with_name(f"{path.stem}-{record.id}{path.suffix}")
             path.replace(aside)
             moved.append(aside.name)
-    return moved
+    return moved[:2]
