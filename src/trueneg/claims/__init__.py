@@ -9,6 +9,7 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
+    "naive-bayes-frozen-features": "trueneg.claims.naive_bayes:NaiveBayesFrozenFeatures",
     "naive-bayes-sample-complexity": "trueneg.claims.naive_bayes:NaiveBayesSampleComplexity",
     "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
     "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
