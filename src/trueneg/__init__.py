@@ -15,11 +15,12 @@ _PUBLIC = {
     "audit": "trueneg.jobs.audit",
     "Audit": "trueneg.jobs.audit",
     "review": "trueneg.jobs.review.run",
+    "repair": "trueneg.jobs.repair",
     "compare": "trueneg.jobs.compare",
     "Comparison": "trueneg.jobs.compare",
 }
 _ROOMS = ("claims", "clean", "core", "data", "heads", "jobs", "judge", "report", "sample", "testing")
-__all__ = ["Audit", "Comparison", "__version__", "audit", "compare", "review"]
+__all__ = ["Audit", "Comparison", "__version__", "audit", "compare", "repair", "review"]
 
 
 def __getattr__(name: str) -> Any:

@@ -77,12 +77,17 @@ def replaced(column: pa.Array, rows: np.ndarray, values: list[Any], name: str) -
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         msg = (
             f"column {one_line(name, 60)!r} holds {column.type}, which cannot hold the proposed value "
-            f"{one_line(values[0], 40)!r}; change the column's type first"
+            f"{shown(values[0])}; change the column's type first"
         )
         raise InputError(msg) from error
     order = np.arange(len(column))
     order[rows] = len(column) + np.arange(len(rows))
     return pa.concat_arrays([column, new]).take(pa.array(order))
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message names it."""
+    return "null" if value is None else repr(one_line(value, 40))
 
 
 def _in_dictionary(column: pa.DictionaryArray, rows: np.ndarray, values: list[Any]) -> pa.Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.core.errors import InputError
-from trueneg.data._repairs.batches import repair_batch, repaired_schema
+from trueneg.data._repairs.batches import repair_batch, repaired_schema, shown
 from trueneg.data._repairs.what import EXTRA, SOURCE, WEIGHT, Repairs
 from trueneg.data.readers import one_line, read_frame
 
@@ -41,10 +41,10 @@ def repair_frame(repairs: Repairs, frame: Any) -> Any:
     eager = own.collect() if isinstance(own, nw.LazyFrame) else own
     kept = [name for name in eager.columns if str(name) not in EXTRA]
     eager = eager.select(kept)
-    for name, change in repairs.changes.items():
-        rows, values = change.within(0, repairs.n_rows)
-        if len(rows):
-            eager = eager.with_columns(_scattered(eager[name], rows, values))
+    for name in kept:
+        change = repairs.changes.get(str(name))
+        if change is not None and len(change.rows):
+            eager = eager.with_columns(_scattered(eager[name], *change.within(0, repairs.n_rows)))
     place = eager.implementation
     for name, column in zip(repairs.extra, repairs.columns(0, repairs.n_rows), strict=True):
         kind = {WEIGHT: nw.Float64, SOURCE: nw.Int64}.get(name, nw.String)
@@ -86,7 +86,7 @@ def _same(got: Any, wanted: Any) -> bool:
 def _cannot_hold(series: Any, values: list[Any]) -> InputError:
     return InputError(
         f"column {one_line(series.name, 60)!r} holds {series.dtype}, which cannot hold the proposed value "
-        f"{one_line(values[0], 40)!r}; change the column's type first"
+        f"{shown(values[0])}; change the column's type first"
     )
 
 

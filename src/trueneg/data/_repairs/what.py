@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ class Repairs:
     n_rows: int
     removed: NDArray[np.int64]
     rows: NDArray[np.int64]
-    texts: dict[str, Sequence[str | None]]
+    texts: Mapping[str, Sequence[str | None]]
     weights: NDArray[np.float64] | None = None
     changes: dict[str, NewValues] = field(default_factory=dict)
     null: str | None = None

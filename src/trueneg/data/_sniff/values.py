@@ -78,6 +78,28 @@ def encode(strings: Any, classes: list[str]) -> np.ndarray:
     return np.asarray(codes).astype(np.int64)
 
 
+def known_labels(column: Any, values: Sequence[str], unlabeled: str | None) -> dict[str, int]:
+    """Return the first place of each label value, as a whole read names it, in a piece of a label column.
+
+    A column of floats is compared by number: whether its values are whole, so that 1.0 is called "1", is known from
+    the whole column alone.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    floating = pa.types.is_floating(column.type)
+    strings = column if floating else label_strings(column, unlabeled)
+    out = {}
+    for value in values:
+        wanted = pa.scalar(float(value), column.type) if floating else pa.scalar(value, strings.type)
+        place = pc.index(strings, wanted).as_py()
+        if place >= 0:
+            out[value] = place
+    return out
+
+
 def distinct(column: Any, at_most: int) -> int | None:
     """Return the number of distinct values, or None for more than `at_most` or a type that has none."""
     import pyarrow as pa

@@ -181,7 +181,7 @@ class AuditFolder:
     def path(self) -> Path | None:
         """The table's file; None where a frame was audited."""
         source = self.report["input"].get("source")
-        return None if source is None else Path(os.path.normpath(self.folder / source))
+        return None if source is None else Path(os.path.normpath((self.folder or Path()) / source))
 
     def table(self, frame: Any = None) -> Table:
         """Read the table again, and refuse it where it is not the one that was audited.
