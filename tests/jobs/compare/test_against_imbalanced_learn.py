@@ -21,7 +21,7 @@ from trueneg.jobs.compare.remedies import chosen
 from trueneg.jobs.compare.task import make_task, open_source
 
 SOURCE = Path(os.environ.get("TRUENEG_DATA", "")) / "keel_imbalanced" / "keel_imbalanced_raw.zip"
-SETS = "vehicle1 yeast1 yeast-0-5-6-7-9_vs_4 abalone9-18 glass1 winequality-red-4 haberman ecoli3".split()
+SETS = [
     "vehicle1",
     "yeast1",
     "yeast-0-5-6-7-9_vs_4",

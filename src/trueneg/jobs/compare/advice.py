@@ -158,8 +158,10 @@ def next_command(rows: list[Row], task: Task, metric: str) -> str:
         return best.apply
     path = Path(task.path)
     target = path.with_name(f"{path.name.split('.')[0]}-repaired{''.join(path.suffixes)}")
-    said = best.apply.replace("OUT", folder or "OUT")
-    return said.replace("FILE", shlex.quote(str(target)) if folder else "FILE")
+    said = best.apply.replace("CODE", "TN203" if task.negative is None else "TN201")
+    if folder is None:
+        return said
+    return said.replace("OUT", folder).replace("FILE", shlex.quote(str(target)))
 
 
 def _signed(found: Difference) -> str:

@@ -19,7 +19,7 @@ LEAST = 0.5
 
 def ranker(fold: Fold, action: str) -> Model:
     """Act on the rows that the suspect ranking holds for wrong with probability one half or more."""
-    decision = _ranked(fold).suspects_.decide(action, min_probability=None if action == "downweight" else LEAST)
+    decision = _ranked(fold).suspects_.decide(action, min_probability=LEAST)
     return _acted(fold, decision)
 
 

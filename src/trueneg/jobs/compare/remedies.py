@@ -38,7 +38,7 @@ class Remedy:
     short : bool, default=False
         Whether it is tried where no remedies are named.
     apply : str, default=""
-        How to do it for good: a command, with OUT and FILE to fill in, or a line of Python.
+        How to do it for good: a command, with OUT, CODE (of the finding) and FILE to fill in, or a line of Python.
     """
 
     name: str
@@ -60,8 +60,7 @@ def _cleaner(name: str, action: str, needs: tuple[str, ...] = (), *, short: bool
     words = {"ranker": "suspect ranking", "confident": "confident learning", "neighbors": "neighbours"}
     done = {"eliminate": "rows removed", "reannotate": "relabelled", "downweight": "weighted down"}
     if name == "ranker":
-        least = "" if action == "downweight" else " --min-probability 0.5"
-        apply = f"trueneg repair OUT --action {action}{least} --to FILE"
+        apply = f"trueneg repair OUT --finding CODE --action {action} --min-probability 0.5 --to FILE"
     elif name == "confident":
         how = f"ConfidentLearning(action={action!r}).fit_resample(X, y, pred_proba=p)"
         apply = how if action != "downweight" else "ConfidentLearning().fit(X, y, pred_proba=p).label_quality_"
