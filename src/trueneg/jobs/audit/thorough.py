@@ -75,11 +75,12 @@ def thorough_out_of_fold(
     model = f"{' + '.join(parts)}, {REPEATS} rounds of {folds} folds"
     once = min(first.values())
     gain = 100 * (1 - best / max(once, 1e-12))
+    gained = f"so it gained {gain:.1f} %" if gain >= 0.05 else "so it gained nothing"
     told = (
         f"--thorough fitted {REPEATS} rounds of {folds} folds on all labelled rows: held-out log loss "
         + ", ".join(f"{loss:.4f} by {name}" for name, loss in losses.items())
         + (f", {best:.4f} by their blend" if len(losses) > 1 else "")
-        + f"; one round of the better one has {once:.4f}, so it gained {gain:.1f} %"
+        + f"; one round of the better one has {once:.4f}, {gained}"
     )
     return proba, model, told
 
