@@ -120,7 +120,7 @@ def table(rows: list[dict], bars: list[dict]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python -m benchmarks`; do not edit. Ratio: theirs / ours, or ours / the bare product where the",
+        "Written by `python -m benchmarks`; do not edit. Ratio: theirs / ours, or ours / theirs where the",
         "name says so. Memory is what a call needs above its input; for `audit`, the peak of the whole process.",
         "",
         "| " + " | ".join(heads) + " |",
