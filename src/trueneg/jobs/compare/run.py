@@ -89,7 +89,7 @@ class Comparison:
 
 
 def compare(
-    data: Any,
+    audit: Any,
     *,
     frame: Any = None,
     remedies: str | Sequence[str | Remedy] | None = None,
@@ -111,8 +111,8 @@ def compare(
 
     Parameters
     ----------
-    data : path, Audit or frame
-        The folder of an audit, an audit, a file, or a frame that narwhals reads.
+    audit : path, Audit or frame
+        The folder of an audit, an audit, or, where there is none, a file or a frame that narwhals reads.
     frame : frame, optional
         The frame, beside the folder or the audit of one.
     remedies : "shortlist", "all", or sequence of names or Remedy, optional
@@ -132,7 +132,7 @@ def compare(
     progress : callable, optional
         ``progress(line, done, total)``, called after each fold of each remedy.
     **columns
-        As for :func:`trueneg.audit`, where ``data`` is a table: ``label`` (required), ``positive``, ``group``, ...
+        As for :func:`trueneg.audit`, where ``audit`` is a table: ``label`` (required), ``positive``, ``group``, ...
 
     Returns
     -------
@@ -147,7 +147,7 @@ def compare(
     asked = chosen(remedies)
     start = time.monotonic()
     say: Progress = progress or (lambda *_: None)
-    source = open_source(data, frame, columns)
+    source = open_source(audit, frame, columns)
     task = make_task(source, seed=seed, cost_fn=cost_fn, cost_fp=cost_fp, progress=lambda text: say(text, 0, 0))
     task = with_answers(task, source)
     sides = {"binary": task.binary, "costs": task.costs is not None, "negative": task.negative is not None}
