@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import trueneg
@@ -154,6 +158,15 @@ def test_the_next_step_after_a_review_is_the_repair(loop):
     assert loop.before.report["next"].startswith("trueneg review ")
     assert loop.after.report["next"] == _found(loop.after).command
     assert "--action eliminate" in loop.after.report["next"]
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(loop.after.report["next"])], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    left = pq.read_table(loop.path.with_name("data.repaired.parquet"))["key"].to_pylist()
+    drawn = load_record(AuditFolder.open(loop.out)).drawn["TN201"]
+    wrong = loop.truth[drawn.rows]
+    assert not set(drawn.keys[wrong]) & set(left)
+    assert set(drawn.keys[~wrong]) <= set(left)
 
 
 def test_metrics_are_corrected_by_the_answers(loop):

@@ -39,6 +39,7 @@ app.command(
     name="repair",
     help="Write the audited table again with an action applied to its suspects.",
 )
+app.command("trueneg.cli.diff:diff", name="diff", help="Put two audits side by side: before and after a repair.")
 app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")

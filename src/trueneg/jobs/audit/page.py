@@ -91,16 +91,16 @@ def lead_on(report: MutableMapping[str, Any], folder: Path) -> None:
 
 
 def _repair(report: MutableMapping[str, Any], folder: Path, finding: MutableMapping[str, Any]) -> str:
-    """Return the repair for a finding: only marks before a review, drops what is probably wrong after one."""
-    reviewed = finding.get("estimate") is not None
+    """Return the repair for a finding: only marks before a review, drops what is (probably) wrong after one."""
     path = report["input"]["path"]
     name, kind = _split(path)
-    action = "eliminate" if reviewed else "flag"
-    target = Path(path).with_name(f"{name}.{'repaired' if reviewed else 'flagged'}{kind}")
-    return (
-        f"trueneg repair {shlex.quote(str(folder))} --action {action} --min-probability 0.5 "
-        f"--to {shlex.quote(str(target))}"
-    )
+    words = ["trueneg", "repair", str(folder), "--action", "flag", "--min-probability", "0.5"]
+    target = Path(path).with_name(f"{name}.flagged{kind}")
+    if finding.get("estimate") is not None:
+        words[4] = "eliminate"
+        words += ["--decisions", str(report["options"].get("reviewed") or folder / "review.csv")]
+        target = target.with_name(f"{name}.repaired{kind}")
+    return shlex.join([*words, "--finding", finding["code"], "--to", str(target)])
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -1,0 +1,110 @@
+"""Draw two audits side by side, as a page and in the terminal, from one dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from trueneg.report import words
+from trueneg.report.files import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["render", "terminal"]
+
+
+def render(difference: Mapping[str, Any]) -> str:
+    """Draw a difference as one self-contained page, in the style of an audit's report.
+
+    Parameters
+    ----------
+    difference
+        As ``trueneg.jobs.diff.diff`` returns it.
+
+    Returns
+    -------
+    str
+        An HTML page; all that comes from the data is escaped, and nothing is fetched.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from trueneg.report.html import _visible, asset, policy
+
+    data = _visible(clean(difference))
+    style, script = asset("report.css"), asset("report.js")
+    environment = Environment(
+        loader=PackageLoader("trueneg.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=words.number, estimate=words.estimate)
+    page = environment.get_template("diff.html").render(
+        data=data,
+        moved=[f for f in data["findings"] if f["change"] != "quiet"],
+        quiet=[f for f in data["findings"] if f["change"] == "quiet"],
+        policy=policy(style, script),
+        style=Markup(style),  # noqa: S704 - our own files, never data
+        script=Markup(script),  # noqa: S704
+    )
+    return page.strip() + "\n"
+
+
+def terminal(difference: Mapping[str, Any], console: Console) -> None:
+    """Print a difference as tables."""
+    from rich.table import Table
+
+    data = clean(difference)
+    _say(console, f"Before: {data['before']['path']} ({data['before']['rows']:,} rows)")
+    _say(console, f"After:  {data['after']['path']} ({data['after']['rows']:,} rows)")
+    rows = data["rows"]
+    if rows["both"] is not None:
+        _say(console, f"{rows['both']:,} rows in both, {rows['removed']:,} removed, {rows['added']:,} added")
+    for note in data["notes"]:
+        _say(console, f"note: {note}")
+    classes = Table("class", "before", "after", title="Classes", title_justify="left")
+    for entry in data["classes"]:
+        if entry["before"] != entry["after"] or len(data["classes"]) <= 10:
+            classes.add_row(_text(entry["name"]), f"{entry['before']:,}", f"{entry['after']:,}")
+    if classes.row_count:
+        console.print(classes)
+    findings = Table("code", "finding", "change", "before", "after", title="Findings", title_justify="left")
+    for entry in data["findings"]:
+        if entry["change"] != "quiet":
+            sides = [_text(_short(entry[side])) for side in ("before", "after")]
+            findings.add_row(entry["code"], _text(entry["title"]), entry["change"], *sides)
+    if findings.row_count:
+        console.print(findings)
+    suspects = Table("finding", "before", "after", "went", "came", "stayed", title="Suspects", title_justify="left")
+    for s in data["suspects"]:
+        gone = f"{s['went']:,}" + (f" ({s['removed']:,} removed)" if s["removed"] else "")
+        suspects.add_row(
+            s["finding"], f"{s['before']:,}", f"{s['after']:,}", gone, f"{s['came']:,}", f"{s['stayed']:,}"
+        )
+    if suspects.row_count:
+        console.print(suspects)
+    _say(console, data["summary"])
+
+
+def _short(finding: Mapping[str, Any] | None) -> str:
+    """Write one side of a finding: status or severity, its figure, how many it touches."""
+    if finding is None:
+        return "–"
+    word = finding["severity"] if finding["status"] == "finding" else finding["status"]
+    parts = [word, words.estimate(finding.get("estimate"))]
+    if finding.get("affected"):
+        parts.append(f"{finding['affected']:,} affected")
+    return ", ".join(filter(None, parts))
+
+
+def _text(text: object) -> Any:
+    from rich.text import Text
+
+    return Text(words.visible(str(text).replace("\n", " ")))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(_text(text), highlight=False, soft_wrap=True)
