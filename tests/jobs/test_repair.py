@@ -417,6 +417,21 @@ def test_rank_and_answers_together(reviewed):
     assert any("left alone: judged right or unsure" in note for note in silent.notes)
 
 
+def test_two_reviewers_in_a_folder(reviewed, tmp_path):
+    """Where two judged, both are named; where they disagree, nobody has decided and the row is left alone."""
+    _, folder, lines = reviewed
+    accepted = [line["key"] for line in lines if line["answer"] == "accept"]
+    _write_answers(tmp_path / "ada.csv", lines)
+    second = [
+        {**line, "reviewer": "Bob", "answer": "reject" if line["key"] == accepted[0] else line["answer"]}
+        for line in lines
+    ]
+    _write_answers(tmp_path / "bob.csv", second)
+    made = plan(folder, action="flag", decisions=tmp_path)
+    assert set(made.repairs.texts["trueneg_reason"]) == {"judged by Ada and Bob"}
+    assert made.counts["chosen"] == len(accepted) - 1
+
+
 @pytest.mark.parametrize("fault", ["data", "row", "word", "open", "missing", "no review"])
 def test_answers_that_do_not_fit_are_refused(reviewed, tmp_path, fault):
     """Answers of another audit, to rows that are not there, or to nothing: one line, and nothing is written."""

@@ -50,8 +50,9 @@ def judged_of(folder: AuditFolder, decisions: Any) -> Judged | None:
     folder : AuditFolder
         The audit.
     decisions : path, mapping or None
-        A file as ``trueneg review`` writes it; or answers by row number, or by (row, class or label). None: the
-        answers in the folder, where somebody gave some, hold rows back that were judged right or unsure.
+        A file as ``trueneg review`` writes it, or a folder of such, one a reviewer; or answers by row number, or by
+        (row, class or label). None: the answers in the folder, where somebody gave some, hold rows back that were
+        judged right or unsure.
 
     Raises
     ------
@@ -90,7 +91,10 @@ def _from_review(folder: AuditFolder, path: Path | None) -> Judged | None:
         )
         raise OtherDataError(msg)
     keys = np.concatenate([drawn.keys for drawn in record.drawn.values()])
-    answers = join(record, read_lines(where), keys, (where,))
+    files = (where,) if not where.is_dir() else tuple(sorted(where.glob("*.csv")))
+    called = [file.name for file in files]
+    lines = [line for file, name in zip(files, called, strict=True) for line in read_lines(file, name)]
+    answers = join(record, lines, keys, files, called)
     return _bound(answers, one_line(where), only_spares=path is None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -352,14 +351,13 @@ def repair_to(
     if stream is None:  # pragma: no cover - a file has a stream
         raise changed(folder)
     tell = None if progress is None else lambda rows: progress("writing", rows)
-    with ExitStack() as stack:
-        # The record takes its place first: by it the next run knows that the file may be replaced.
-        file = stack.enter_context(atomic(target))
-        record = stack.enter_context(atomic(record_path(target)))
+    with atomic(target) as file:
         n = repair_file(made.repairs, stream, file, target, kind, compression, tell)
         if n != made.repairs.n_rows or _state(source) != before:
             raise changed(folder)
-        record.write_text(dumps(record_of(made, target)), encoding="utf-8", errors="replace")
+        # The record takes its place first: by it the next run knows that the file may be replaced.
+        with atomic(record_path(target)) as record:
+            record.write_text(dumps(record_of(made, target)), encoding="utf-8", errors="replace")
     return made
 
 
