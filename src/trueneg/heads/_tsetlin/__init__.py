@@ -1,0 +1,1 @@
+"""The parts of the Tsetlin machine; import them from :mod:`trueneg.heads.tsetlin`."""
