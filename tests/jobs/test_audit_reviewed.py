@@ -103,7 +103,10 @@ def test_the_number_in_all_has_its_interval_and_holds_the_truth(loop):
     drawn = load_record(AuditFolder.open(loop.out)).drawn["TN201"]
     said = loop.truth[ranking.row[drawn.sample.rows]].astype(int)
     direct = estimate(drawn.sample, said, ranking.probability)
-    assert found.estimate == direct.total
+    assert found.details["number in all"] == direct.total.to_dict()
+    assert found.estimate.value == round(direct.total.value)
+    assert found.estimate.low == np.floor(direct.total.low)
+    assert found.estimate.high == np.ceil(direct.total.high)
     assert found.details["by the sample alone"] == direct.model_free.to_dict()
     assert found.details["by the recalibrated model"] == direct.model.to_dict()
     assert found.details["in words"] == direct.explanation().split("\n")

@@ -54,6 +54,8 @@ def render(report: Mapping[str, Any]) -> str:
     environment.filters.update(
         number=words.number, estimate=words.estimate, method=words.method, plain=_plain, cell=_cell
     )
+    environment.filters["values_of"] = lambda row: list(row.values())
+    environment.globals["rows_of"] = _rows_of
     shown = [f for f in map(_complete, data["findings"]) if f["status"] in _OPEN]
     quiet = [f for f in map(_complete, data["findings"]) if f["status"] not in _OPEN]
     figures = _draw(data["figures"])
@@ -131,6 +133,11 @@ def _place(shown: list[dict[str, Any]], figures: Mapping[str, Any]) -> dict[tupl
             if name in figures and name not in placed.values():
                 placed[(i, name)] = name
     return placed
+
+
+def _rows_of(table: Mapping[str, Mapping[str, Any]], columns: list[str]) -> list[list[Any]]:
+    """Turn a dict of dicts into rows, its keys first; what one of them lacks is empty."""
+    return [[name, *(row.get(column) for column in columns)] for name, row in table.items()]
 
 
 def _suspects(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ it. Trusted rows mend the probabilities, a reviewed random sample gives the numb
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from trueneg.jobs.audit.findings import Finding
 
 if TYPE_CHECKING:
+    from trueneg.core.intervals import Estimate
     from trueneg.jobs.audit.context import Context
     from trueneg.jobs.audit.suspicion import Suspicion
 
@@ -57,11 +59,11 @@ def _reviewed(context: Context, found: Suspicion, title: str, words: str) -> Fin
     review = found.review
     assert review is not None  # noqa: S101 - for the type checker; the caller has looked
     result, pool = review.result, found.row.size
-    total, precision = result.total, review.precision
+    total, precision = _whole(result.total), review.precision
     level = f"{100 * total.level:g} %"
     message = (
         f"{_span(total)} of {pool:,} rows are {words} ({level} interval; {review.n_answered:,} answers, "
-        f"{review.n_wrong:,} of them wrong); of the rows listed as suspects {precision} are"
+        f"{review.n_wrong:,} of them wrong); the listed suspects have a precision of {precision}"
     )
     if not result.supported:
         message += "; the answers do not support the ranking, so the number rests on the sample alone"
@@ -69,7 +71,7 @@ def _reviewed(context: Context, found: Suspicion, title: str, words: str) -> Fin
     details = {
         "probability": _basis(found),
         "precision of the suspects": precision.to_dict(),
-        "number in all": total.to_dict(),
+        "number in all": result.total.to_dict(),
         "by the sample alone": result.model_free.to_dict(),
         "by the recalibrated model": result.model.to_dict(),
         "in words": result.explanation().split("\n"),
@@ -80,9 +82,9 @@ def _reviewed(context: Context, found: Suspicion, title: str, words: str) -> Fin
     return Finding(
         found.code,
         title,
-        "passed" if total.high < 1 else "finding",
+        "passed" if result.total.high < 1 else "finding",
         message,
-        severity="none" if total.high < 1 else severity,
+        severity="none" if result.total.high < 1 else severity,
         estimate=total,
         unit=f"{words}, number in all",
         affected=max(round(total.value), review.n_wrong),
@@ -146,6 +148,11 @@ def _cost(found: Suspicion) -> float | None:
 def _span(e: Any) -> str:
     """Write a number of rows with its interval: whole rows, since nobody counts tenths."""
     return f"{e.value:,.0f} [{e.low:,.0f}, {e.high:,.0f}]"
+
+
+def _whole(e: Estimate) -> Estimate:
+    """Round a number of rows to whole ones, its interval outwards."""
+    return replace(e, value=float(round(e.value)), low=float(np.floor(e.low)), high=float(np.ceil(e.high)))
 
 
 def _round(value: float) -> str:

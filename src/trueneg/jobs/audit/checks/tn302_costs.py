@@ -108,10 +108,10 @@ def _curve(y: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
     curve = cost_curve(y, scores)
     return line(
         curve.probability_cost.tolist(),
-        {"this model, best threshold": curve.envelope.tolist(), "no model": curve.trivial.tolist()},
+        {"this model": curve.envelope.tolist(), "no model": curve.trivial.tolist()},
         title="Cost at every cost ratio",
         id="cost-curve",
-        caption="The model is of use only where its line lies below the one of using no model.",
+        caption="At its best threshold. The model is of use only where its line lies below the one of using no model.",
         x_label="weight of a false negative",
         y_label="normalised cost",
     )
