@@ -13,6 +13,8 @@ CLAIMS: dict[str, str] = {
     "naive-bayes-sample-complexity": "trueneg.claims.naive_bayes:NaiveBayesSampleComplexity",
     "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
     "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
+    "smote-calibration": "trueneg.claims.smote:SmoteCalibration",
+    "smote-widens": "trueneg.claims.smote:SmoteWidens",
     "suspects-calibrated": "trueneg.claims.ranking:SuspectsCalibrated",
     "suspects-direction": "trueneg.claims.ranking:SuspectsDirection",
     "suspects-no-regret": "trueneg.claims.ranking:SuspectsNoRegret",

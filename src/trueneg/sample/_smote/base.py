@@ -136,11 +136,11 @@ class BaseSampler(OneToOneFeatureMixin, BaseEstimator):
             Kept rows first, in their order; then made rows, class by class. A frame keeps its types, a pandas index
             goes on.
         """
-        task = self._check(X, y, groups, sample_weight)
-        return task.table.rows(self.plan_), self.plan_.y
+        table = self._check(X, y, groups, sample_weight)
+        return table.rows(self.plan_), self.plan_.y
 
-    def _check(self, X: Any, y: Any, groups: Any, sample_weight: Any) -> Task:  # noqa: N803
-        """Check everything, plan, and set the fitted attributes."""
+    def _check(self, X: Any, y: Any, groups: Any, sample_weight: Any) -> Table:  # noqa: N803
+        """Check everything, plan, and set the fitted attributes; return what the rows are built from."""
         labels = read_labels(y)
         table = self._read(X)
         n = len(labels.codes)
@@ -155,7 +155,7 @@ class BaseSampler(OneToOneFeatureMixin, BaseEstimator):
         }
         self.plan_ = self._plan(task)
         self._publish(task)
-        return task
+        return table
 
     def _read(self, X: Any) -> Table:  # noqa: N803
         return read_table(self, X, numbers=self._numbers)
@@ -260,28 +260,29 @@ class BaseSmote(BaseSampler):
         parts = [part for part in tried if part is not None]
         width = task.table.x.shape[1] if self.gap == "attribute" and task.table.x is not None else None
         empty = np.empty((0, 2), dtype=np.int64), np.empty(0 if width is None else (0, width))
-        parents = np.concatenate([p.parents for p in parts] or [empty[0]])
-        weights = np.concatenate([p.gaps for p in parts] or [empty[1]])
+        parents = _below([p.parents for p in parts] or [empty[0]])
+        weights = _below([p.gaps for p in parts] or [empty[1]])
         made = np.bincount(task.labels.codes[parents[:, 0]], minlength=len(counts))
         for label, m in zip(classes.tolist(), made, strict=True):
             self.report_[label]["made"] = int(m)
-        kept = self._kept(task, counts + made, streams[0])
-        indices = np.full(len(kept) + len(parents), -1, dtype=np.int64)
-        indices[: len(kept)] = kept
+        indices = self._indices(task, counts + made, len(parents), streams[0])
+        kept = indices[: len(indices) - len(parents)]
         voters, voter = _joined(parts)
         return SamplingPlan(indices, parents, weights, task.labels.of(kept, parents[:, 0]), voters, voter)
 
-    def _kept(self, task: Task, after: Ids, rng: np.random.Generator) -> Ids:
-        """Return the rows that stay: all, or those that under-sampling at U % leaves."""
+    def _indices(self, task: Task, after: Ids, n_new: int, rng: np.random.Generator) -> Ids:
+        """Return the rows that stay, all or those that under-sampling at U % leaves, and -1 for each made one."""
         n = len(task.labels.codes)
         if self.under is None:
-            return np.arange(n)
-        keep = under_percent(self.under, task.counts, after, "under")
-        drop = np.zeros(n, dtype=bool)
-        for code in np.flatnonzero((keep < after) & (after == task.counts)):
-            rows = task.rows(int(code))
-            drop[rng.permutation(rows)[int(keep[code]) :]] = True
-        return np.flatnonzero(~drop)
+            out = np.arange(n + n_new)
+        else:
+            keep = under_percent(self.under, task.counts, after, "under")
+            stays = np.ones(n, dtype=bool)
+            for code in np.flatnonzero((keep < after) & (after == task.counts)):
+                stays[rng.permutation(task.rows(int(code)))[int(keep[code]) :]] = False
+            out = np.concatenate([np.flatnonzero(stays), np.empty(n_new, dtype=np.int64)])
+        out[len(out) - n_new :] = -1
+        return out
 
     def _children(self, task: Task, code: int, n: int, rng: np.random.Generator) -> _Children | None:
         """Draw n children of one class from its drafts; None where there can be none."""
@@ -297,10 +298,12 @@ class BaseSmote(BaseSampler):
         for draft, m in zip(drafts, largest_remainder(share, n), strict=True):
             parents, gaps, which = draw(draft, int(m), rng, allocation=allocation, width=width)
             codes = task.table.codes
-            voters = None if codes is None else votes(codes, draft.rows, self._asked(draft))
-            out.append(_Children(parents, gaps, voters, which))
+            if codes is None:
+                out.append(_Children(parents, gaps, None, np.empty(0, dtype=np.int64)))
+            else:
+                out.append(_Children(parents, gaps, votes(codes, draft.rows, self._asked(draft)), which))
         voters, voter = _joined(out)
-        parents, gaps = (np.concatenate([getattr(o, name) for o in out]) for name in ("parents", "gaps"))
+        parents, gaps = (_below([getattr(o, name) for o in out]) for name in ("parents", "gaps"))
         return _Children(parents, gaps, voters, np.empty(0, dtype=np.int64) if voter is None else voter)
 
     def _say_nothing(self, task: Task, code: int, n: int) -> None:
@@ -330,10 +333,15 @@ class _Children:
     voter: Ids
 
 
+def _below(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Put arrays below each other; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def _joined(parts: list[_Children]) -> tuple[Ids | None, Ids | None]:
     """Put the voters of several lots of children below each other."""
     lots: list[Ids] = [part.voters for part in parts if part.voters is not None]
     if not lots:
         return None, None
     shift = np.cumsum([0, *[len(lot) for lot in lots]])
-    return np.concatenate(lots), np.concatenate([p.voter + s for p, s in zip(parts, shift, strict=False)])
+    return _below(lots), _below([p.voter + s for p, s in zip(parts, shift, strict=False)])

@@ -33,6 +33,11 @@ class Labels:
 
     def of(self, kept: NDArray[np.int64], parents: NDArray[np.int64]) -> Any:
         """Return the labels of the kept rows and of children of `parents`, in the container given."""
+        if isinstance(self.given, np.ndarray):
+            out = np.empty((len(kept) + len(parents), *self.given.shape[1:]), dtype=self.given.dtype)
+            for part, rows in ((out[: len(kept)], kept), (out[len(kept) :], parents)):
+                np.take(self.given, rows, axis=0, out=part, mode="clip")  # "raise" would buffer a copy
+            return out
         out = gather(self.given, np.concatenate([kept, parents]))
         if hasattr(out, "index") and hasattr(out, "iloc"):
             out.index = longer_index(self.given.index, kept, len(parents))
@@ -62,12 +67,26 @@ def read_labels(y: Any) -> Labels:
         raise InputError(msg)
     check_classification_targets(values)
     try:
-        classes, codes = np.unique(values, return_inverse=True)
+        classes, codes = _coded(values)
     except TypeError as error:
         raise InputError("y mixes labels that cannot be sorted, as numbers and strings: make them one type") from error
     if len(classes) < 2:
         raise InputError(f"y holds 1 class only, {classes[0]!r}: there is no other class to balance it against")
-    return Labels(given, codes.astype(np.int64, copy=False), classes)
+    return Labels(given, codes, classes)
+
+
+def _coded(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted classes and the position of each label among them; without a sort for small whole numbers."""
+    if values.dtype.kind in "iu" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if high - low < 1 << 16:
+            codes = values.astype(np.int64)
+            codes -= low
+            present = np.bincount(codes) > 0
+            np.take(np.cumsum(present) - 1, codes, out=codes, mode="clip")
+            return (np.flatnonzero(present) + low).astype(values.dtype), codes
+    classes, inverse = np.unique(values, return_inverse=True)
+    return classes, inverse.astype(np.int64, copy=False)
 
 
 def _one_against_rest(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ __all__ = ["EuclideanSpace", "NominalSpace", "Space", "ValueDifferenceSpace", "n
 Ids = NDArray[np.int64]
 _TILE = 2048  # rows of the pool whose distances are held at a time
 _CELLS = 1 << 18  # float64 distances of one tile, 2 MiB
+_SEARCH = "8MiB"  # working set of a dense search
 _DENSE = 64 << 20  # a sparse class below this size is searched as a dense one
 _GRID = 1e-10  # squares below this share of the norms are the rounding of zero
 _TABLE = 2048  # levels up to which all pairs of a column are tabulated
@@ -128,7 +129,7 @@ class EuclideanSpace(_BlockedSpace):
         left = right if queries is pool else self.x[queries]
         left = left.toarray() if sparse.issparse(left) else left
         exclude = _positions(queries, pool)
-        score, found = top_k(left, right, k, metric="euclidean", exclude=exclude, memory="16MiB")
+        score, found = top_k(left, right, k, metric="euclidean", exclude=exclude, memory=_SEARCH)
         return _translate(found, pool), -score
 
     def _rows(self, rows: Ids) -> tuple[Any, Any]:

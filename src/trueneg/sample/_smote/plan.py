@@ -181,10 +181,12 @@ def draw(
         count[rng.permutation(size)[: n % size]] += 1
         which = np.repeat(np.arange(size), count)
     valid = (draft.partners >= 0).sum(axis=1)
-    column = (rng.random(n) * valid[which]).astype(np.int64)
     parents = np.empty((n, 2), dtype=np.int64)
-    parents[:, 0] = draft.rows[which]
-    parents[:, 1] = draft.partners[which, column]
+    for start in range(0, n, _CHUNK):
+        some = which[start : start + _CHUNK]
+        column = (rng.random(len(some)) * valid[some]).astype(np.int64)
+        parents[start : start + _CHUNK, 0] = draft.rows[some]
+        parents[start : start + _CHUNK, 1] = draft.partners[some, column]
     gap = rng.random(n if width is None else (n, width))
     gap *= draft.high - draft.low
     gap += draft.low
