@@ -200,13 +200,13 @@ class NaiveBayesFrozenFeatures:
     system = "heads.naive_bayes"
     paper = _PAPER
     statement = (
-        "CIFAR-10, features of EfficientNet-Lite0 and of a contrastive encoder trained here: naive Bayes is at most 3 "
+        "CIFAR-10, features of EfficientNet-Lite0 and of a contrastive encoder trained here: naive Bayes is at most 5 "
         "points behind at 10 shots a class, settles sooner (from 20 shots to 200 its error falls by 1 point less or "
         "more than that of logistic regression), and logistic regression is ahead at 200"
     )
     control = "naive Bayes learns from permuted labels"
     SHOTS = (1, 2, 5, 10, 20, 50, 100, 200)
-    BEHIND, SOONER = 0.03, 0.01
+    BEHIND, SOONER = 0.05, 0.01
     REPEATS, ROWS, TRAINED_ON = 10, 3600, 6144
 
     def run(self, seed: int, *, full: bool = False) -> Evidence:
