@@ -131,6 +131,22 @@ def test_two_reviewers_are_joined_and_compared(drawn, tmp_path):
     np.testing.assert_array_equal(again.answers, one.answers)
 
 
+def test_a_folder_of_exports_is_read(drawn, tmp_path):
+    """Reviewers who send their files in are joined as they lie there, also where two browsers gave one name."""
+    for name, word in (("a", "accept"), ("b", "reject")):
+        (tmp_path / name).mkdir()
+        drawn.answer([word] * 3, tmp_path / name / "review-answers.csv")
+    both = [tmp_path / name / "review-answers.csv" for name in "ab"]
+    one = drawn.load(both).findings["TN201"]
+    assert len(one.by_reviewer) == 2
+    assert one.answers[:3].tolist() == [-1, -1, -1]
+    drawn.answer(["accept"] * 3, tmp_path / "a" / "review-bo.csv")
+    assert drawn.load(tmp_path / "a").reviewers == ("review-answers", "review-bo")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="there is no .csv in this folder"):
+        drawn.load(tmp_path / "none")
+
+
 def test_three_reviewers_decide_by_majority(drawn, tmp_path):
     """A third judge settles a dispute instead of adding to it."""
     said = (["accept", "reject"], ["accept", "accept"], ["reject", "reject"])

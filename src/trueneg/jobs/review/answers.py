@@ -140,7 +140,8 @@ def load(
     keys : (n_rows,) array of str
         Its row keys.
     reviewed : path or sequence of paths, optional
-        Files of answers, one a reviewer or several in one; by default ``review.csv`` in the folder.
+        Files of answers, one a reviewer or several in one, or a folder of such; by default ``review.csv`` in the
+        audit's folder.
     options : dict, optional
         Keyword arguments of the audit that will use the answers; by default those of the folder's audit. Where they
         give a finding another meaning (another positive class), the answers are refused.
@@ -166,8 +167,10 @@ def load(
         msg = f"{one_line(folder.folder)} has no sample to which answers could belong; run 'trueneg review' on it first"
         raise InputError(msg)
     check_data(record, folder, table, keys, folder.options if options is None else options)
-    lines = [line for path in files for line in read_lines(path)]
-    return join(record, lines, keys, files)
+    names = [path.name for path in files]
+    called = [path.name if names.count(path.name) == 1 else str(path) for path in files]
+    lines = [line for path, name in zip(files, called, strict=True) for line in read_lines(path, name)]
+    return join(record, lines, keys, files, called)
 
 
 def check_data(record: Record, folder: AuditFolder, table: Table, keys: np.ndarray, options: dict[str, Any]) -> None:
@@ -196,22 +199,30 @@ def _files(folder: AuditFolder, reviewed: Path | Sequence[Path] | None) -> tuple
     if reviewed is None:
         sheet = folder.folder / SHEET
         return (sheet,) if sheet.exists() else ()
-    if isinstance(reviewed, str | Path):
-        return (Path(reviewed),)
-    return tuple(Path(path) for path in reviewed)
+    if not isinstance(reviewed, str | Path):
+        return tuple(Path(path) for path in reviewed)
+    path = Path(reviewed)
+    if not path.is_dir():
+        return (path,)
+    if found := tuple(sorted(path.glob("*.csv"))):
+        return found
+    msg = f"{one_line(path)}: there is no .csv in this folder; put the answers there that the reviewers exported"
+    raise InputError(msg)
 
 
 def _options(about: dict[str, Any]) -> str:
     return one_line(" ".join(f"--{name} {value}" for name, value in about.items()) or "no options", 100)
 
 
-def join(record: Record, lines: list[Line], keys: np.ndarray, files: tuple[Path, ...] = ()) -> Answers:
+def join(
+    record: Record, lines: list[Line], keys: np.ndarray, files: tuple[Path, ...], called: Sequence[str]
+) -> Answers:
     """Bind lines to the cells that were drawn, and join the reviewers.
 
     A row that the reviewers judge differently counts as the majority says, and as unsure where there is none; who was
     unsure or left it open has no say beside one who judged.
     """
-    stems = {one_line(path.name, 80): path.stem for path in files}
+    stems = {one_line(name, 80): name.removesuffix(path.suffix) for path, name in zip(files, called, strict=True)}
     cells = Cells(record, keys)
     said: dict[str, dict[str, np.ndarray]] = {code: {} for code in record.drawn}
     first: dict[tuple[str, str, int], Line] = {}

@@ -54,13 +54,13 @@ class Forecast:
         """Say it in plain words."""
         at = self.at
         first = (
-            f"{at.n:,} of {self.population:,} judged: expect an interval {_percent(at.share)} wide, {at.rows:,.0f} "
-            f"rows ({100 * self.level:g} %), if the model's probabilities are right"
+            f"with {at.n:,} of {self.population:,} judged, expect a {100 * self.level:g} % interval "
+            f"{_percent(at.share)} wide ({at.rows:,.0f} rows) if the model's probabilities are right"
         )
         free = f"from the sample alone, with nothing assumed about the model, {_percent(at.model_free)}"
         if not at.supported:
             free = "too few errors are expected at the top to lean on the model, so that is the sample alone"
-        more = f"a width of {_percent(self.wished)} needs {self.needed:,}"
+        more = f"a width of {_percent(self.wished)} needs {self.needed:,} judged"
         return [first, free, more]
 
 

@@ -14,6 +14,7 @@ from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line
 from trueneg.data.writers import atomic
 from trueneg.jobs.audit.folder import AuditFolder
+from trueneg.jobs.audit.page import beside
 from trueneg.jobs.audit.run import Audit
 from trueneg.jobs.review.answers import join
 from trueneg.jobs.review.draw import Forecast, N, choose, draw, forecast, set_aside, sheet_lines
@@ -190,7 +191,7 @@ def _answers(folder: AuditFolder, record: Record | None, keys: np.ndarray, code:
     if record is None or not path.exists():
         return [], 0
     lines = read_lines(path)
-    found = join(record, lines, keys, (path,)).findings.get(code)
+    found = join(record, lines, keys, (path,), (path.name,)).findings.get(code)
     return lines, 0 if found is None else int((found.answers != OPEN).sum())
 
 
@@ -228,12 +229,7 @@ def audit_command(folder: AuditFolder) -> tuple[str, str, str]:
         if value is not True:
             text = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
             parts.append(shlex.quote(text))
-    if folder.folder.resolve() != default_folder(folder.path).resolve():
+    if folder.folder.resolve() != beside(folder.path).resolve():
         parts += ["--out", shlex.quote(str(folder.folder))]
     plain = " ".join(parts)
     return plain, f"{plain} --reviewed ", ""
-
-
-def default_folder(path: Path) -> Path:
-    """Return where ``trueneg audit`` writes to when it is not told."""
-    return path.with_name(path.name.split(".")[0] + ".trueneg")

@@ -81,7 +81,7 @@ def write_lines(lines: Iterable[Line], path: Path) -> None:
             out.writerow([guard(str(values[name])) for name in COLUMNS])
 
 
-def read_lines(path: Path) -> list[Line]:
+def read_lines(path: Path, called: str | None = None) -> list[Line]:
     """Read a file of answers.
 
     Parameters
@@ -89,6 +89,8 @@ def read_lines(path: Path) -> list[Line]:
     path : Path
         CSV as written by :func:`write_lines` or exported by the page, edited or not. The delimiter may have become a
         semicolon or a tab and the encoding UTF-16 or CP1252, as spreadsheets have it.
+    called : str, optional
+        What messages call it; by default its name without the folder.
 
     Returns
     -------
@@ -100,8 +102,8 @@ def read_lines(path: Path) -> list[Line]:
     InputError
         One line with the file, the line, what is wrong and what to do.
     """
-    text = _text(path)
-    name = one_line(path.name, 80)
+    name = one_line(called or path.name, 80)
+    text = _text(path, name)
     head = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=head.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -129,8 +131,7 @@ def read_lines(path: Path) -> list[Line]:
     return found
 
 
-def _text(path: Path) -> str:
-    name = one_line(path.name, 80)
+def _text(path: Path, name: str) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
