@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import imblearn.utils.estimator_checks as imblearn_checks
 import pytest
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import trueneg.sample as sample
 from trueneg.sample import SMOTE, SMOTENC, BorderlineSMOTE, OverSampler, ResampledClassifier, UnderSampler
-from trueneg.testing import sampler_checks
+from trueneg.testing import DEGENERATE, check_degenerate, sampler_checks
 
 PUBLIC = [getattr(sample, name) for name in sample.__all__]
 SAMPLERS = [kind for kind in PUBLIC if isinstance(kind, type) and hasattr(kind, "fit_resample")]
@@ -42,6 +43,15 @@ WAYS = [
 def test_sampler_shape(estimator, check):
     """Any sampler can stand where another one stood: a comparison of remedies relies on no more than the shape."""
     check(estimator)
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("estimator", WAYS, ids=str)
+@pytest.mark.filterwarnings("ignore::trueneg.sample.SamplingWarning")
+def test_degenerate_tables_are_answered_or_refused(estimator, case):
+    """No row, one class, copies only, whole numbers, one group: an answer or one line, never a traceback."""
+    check_degenerate(lambda c: clone(estimator).fit_resample(c.X, c.y, groups=c.groups), case)
+    check_degenerate(lambda c: clone(estimator).fit_resample(c.X, c.positive), case)
 
 
 def test_discovery_finds_the_samplers():

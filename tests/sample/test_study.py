@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from trueneg.core.errors import InputError
 from trueneg.sample import SMOTE, OverSampler, ResampledClassifier, UnderSampler, prior_corrected, roc_by_sampling
-from trueneg.sample._smote.study import upper_hull
+from trueneg.sample._smote.roc import upper_hull
 
 
 def _logit(n, seed, intercept=-3.0):

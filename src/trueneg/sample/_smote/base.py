@@ -16,6 +16,7 @@ from trueneg.core.errors import InputError
 from trueneg.sample._smote.labels import Labels, gather, read_labels
 from trueneg.sample._smote.nearest import EuclideanSpace, Space, nearest_partners
 from trueneg.sample._smote.plan import Draft, SamplingPlan, draw, largest_remainder, votes
+from trueneg.sample._smote.rows import build_rows
 from trueneg.sample._smote.strategy import rows_to_make, under_percent
 from trueneg.sample._smote.tables import Table, read_table
 
@@ -137,7 +138,7 @@ class BaseSampler(OneToOneFeatureMixin, BaseEstimator):
             goes on.
         """
         table = self._check(X, y, groups, sample_weight)
-        return table.rows(self.plan_), self.plan_.y
+        return build_rows(table, self.plan_), self.plan_.y
 
     def _check(self, X: Any, y: Any, groups: Any, sample_weight: Any) -> Table:  # noqa: N803
         """Check everything, plan, and set the fitted attributes; return what the rows are built from."""
