@@ -9,7 +9,7 @@ and are a strictly increasing function of the score.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -26,7 +26,7 @@ from trueneg.clean.confident_learning import (
 from trueneg.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from trueneg.core.suspects import Suspects
 
@@ -40,6 +40,8 @@ _FEW = 5
 _GATE = 3.0
 # Up to this size the softmax of every row is kept between the two passes, else made again.
 _KEEP_BYTES = 48 << 20
+# Rows, their log probabilities, and their neighbour lifts if there are neighbours.
+_Piece: TypeAlias = tuple[np.ndarray, np.ndarray, "np.ndarray | None"]
 _WEIGHT_NAMES = ("a (probabilities)", "b (neighbours)", "c (class size)")
 
 
@@ -55,6 +57,8 @@ class _Evidence:
         self.log_share = np.log(np.maximum(self.counts, 1) / self.counts.sum())
         self.slack = 2e-2 if proba.dtype.itemsize == 2 else 1e-3
         if neighbors is not None:
+            narrow = np.uint8 if self.n_classes < 2**8 else np.uint16 if self.n_classes < 2**16 else np.int32
+            self._votes = np.append(np.where(codes < 0, self.n_classes, codes), self.n_classes).astype(narrow)
             k = np.arange(neighbors.shape[1] + 1, dtype=np.float64)
             self._log_seen = np.log(k + 0.5).astype(np.float32)
             self._log_expected = np.log(k[:, None] * np.exp(self.log_share) + 0.5).astype(np.float32)
@@ -71,9 +75,10 @@ class _Evidence:
     def _check(self, block: np.ndarray, rows: slice | np.ndarray) -> None:
         """Refuse rows that are not probabilities, and neighbour ids that are no rows."""
         first = rows.start if isinstance(rows, slice) else 0
-        fine = np.abs(block.sum(axis=1) - 1.0) <= self.slack
-        fine &= block.min(axis=1) >= 0
-        if not fine.all():
+        # A product and a minimum over all run faster than sums and minima of short rows; NaN fails both.
+        fine = np.abs(block @ np.ones(block.shape[1], dtype=np.float32) - 1.0) <= self.slack
+        if not (fine.all() and block.min() >= 0):
+            fine &= block.min(axis=1) >= 0
             row = int(np.argmin(fine))
             raise InputError(
                 f"pred_proba of row {first + row} is {np.array2string(block[row], threshold=6, precision=3)}: it must "
@@ -87,25 +92,28 @@ class _Evidence:
     def _lift(self, ids: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
         """Return log of neighbour counts over expected counts, (m, K) float32."""
         own = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
-        votes = self.codes[ids]
-        bad = (votes < 0) | (ids < 0)
-        bad |= ids == own[:, None]
+        votes = self._votes[ids]  # -1, a neighbour that is missing, reads the spare last vote
+        wide = ids.dtype if ids.dtype.itemsize >= 4 else np.dtype(np.int32)
+        itself = ids == own[:, None].astype(wide)
+        if itself.any():
+            votes[itself] = self.n_classes
         if self.groups is not None:
-            bad |= self.groups[ids] == self.groups[own][:, None]
+            votes[self.groups[ids] == self.groups[own][:, None]] = self.n_classes
         # A spare column takes what must not vote.
-        votes = np.where(bad, self.n_classes, votes)
         width = self.n_classes + 1
-        cells = (votes + np.arange(len(own), dtype=np.int64)[:, None] * width).ravel()
-        counts = np.bincount(cells, minlength=len(own) * width).reshape(-1, width)
+        cells = votes + (np.arange(len(own), dtype=np.intp) * width)[:, None]
+        counts = np.bincount(cells.ravel(), minlength=len(own) * width).reshape(-1, width)
+        lift = self._log_seen[counts[:, :-1]]
         size = ids.shape[1] - counts[:, -1]
-        return self._log_seen[counts[:, :-1]] - self._log_expected[size]
+        lift -= self._log_expected[size] if (size != size[:1]).any() else self._log_expected[size[:1]]
+        return lift
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
     """Turn rows of logits into probabilities, in place."""
     z -= z.max(axis=1, keepdims=True)
     np.exp(z, out=z)
-    z /= z.sum(axis=1, keepdims=True)
+    z /= (z @ np.ones(z.shape[1], dtype=z.dtype))[:, None]  # faster than sums of short rows
     return z
 
 
@@ -123,17 +131,27 @@ def _evenly(n: int, most: int) -> np.ndarray:
     return np.arange(n) if n <= most else (np.arange(most) * (n / most)).astype(np.int64)
 
 
+def _by_falling(score: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return rows (int32, ascending) by falling score, ties by row.
+
+    A score that float32 holds exactly and its row make one whole number, and whole numbers sort fastest.
+    """
+    bits = (0.0 - score[rows]).astype(np.float32).view(np.int32)
+    packed = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32
+    packed |= rows
+    packed.sort()
+    return (packed & 0xFFFFFFFF).astype(np.int32)
+
+
 def _derivatives(
-    evidence: _Evidence, rows: np.ndarray, weights: np.ndarray, prior: np.ndarray
+    evidence: _Evidence, pieces: Iterable[_Piece], weights: np.ndarray, prior: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Return value, gradient (3,) and Hessian (3, 3) of the penalised log likelihood."""
     away = weights - prior
     value, gradient, hessian = -0.5 * float(away @ away), -away, -np.eye(3)
     share = evidence.log_share
-    for part in blocks(len(rows), evidence.n_classes):
-        own = rows[part]
+    for own, log_p, lift in pieces:
         given = evidence.codes[own]
-        log_p, lift = evidence.of(own)
         parts = [log_p.astype(np.float64), None if lift is None else lift.astype(np.float64)]
         z = weights[0] * parts[0] + weights[2] * share
         if parts[1] is not None:
@@ -153,18 +171,35 @@ def _derivatives(
     return value, gradient, hessian
 
 
+class _Pieces:
+    """Some rows with their evidence, piece by piece: kept where that is little, else made again each time."""
+
+    def __init__(self, evidence: _Evidence, rows: np.ndarray) -> None:
+        self.evidence, self.rows = evidence, rows
+        small = 2 * 4 * len(rows) * evidence.n_classes <= _KEEP_BYTES // 4
+        self.kept = list(self._made()) if small else None
+
+    def __iter__(self) -> Iterator[_Piece]:
+        return iter(self.kept) if self.kept is not None else self._made()
+
+    def _made(self) -> Iterator[_Piece]:
+        for part in blocks(len(self.rows), self.evidence.n_classes):
+            own = self.rows[part]
+            yield own, *self.evidence.of(own)
+
+
 def _fit_weights(evidence: _Evidence, free: np.ndarray, among: np.ndarray | None) -> np.ndarray:
     """Fit (a, b, c) by Newton steps on evenly spaced labelled rows; steps that lose are halved."""
     known = np.flatnonzero(evidence.codes >= 0) if among is None else among[evidence.codes[among] >= 0]
-    rows = known[_evenly(len(known), _FIT_ROWS)]
+    pieces = _Pieces(evidence, known[_evenly(len(known), _FIT_ROWS)])
     prior = np.array([1.0, 0.0, 0.0]) * free
     weights = prior.copy()
-    value, gradient, hessian = _derivatives(evidence, rows, weights, prior)
+    value, gradient, hessian = _derivatives(evidence, pieces, weights, prior)
     for _ in range(_NEWTON_STEPS):
         step = np.zeros(3)
         step[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         for _ in range(8):
-            tried = _derivatives(evidence, rows, weights + step, prior)
+            tried = _derivatives(evidence, pieces, weights + step, prior)
             if tried[0] >= value - 1e-9 * abs(value):
                 break
             step *= 0.5
@@ -494,7 +529,7 @@ class SuspectRanker(BaseEstimator):
             evidence._check(block, part)
             known = np.flatnonzero(evidence.codes[part] >= 0)
             confidence += float(block[known, evidence.codes[part][known]].sum(dtype=np.float64))
-            peaked += int((block.max(axis=1) > 1.0 - 1e-6).sum())
+            peaked += int(np.count_nonzero(block > np.float32(1.0 - 1e-6)))  # one a row at most: rows add up to one
         refuse_in_sample(confidence / evidence.counts.sum(), evidence.n_classes)
         if peaked > evidence.n / 2:
             self.notes_.append("most rows have a probability of 1: ties of the ranking come from the input")
@@ -575,7 +610,7 @@ class SuspectRanker(BaseEstimator):
             if len(scored) == 0:
                 self._nothing_doubted()
                 return
-        ordered = scored[np.argsort(-self.score_[scored], kind="stable")]
+        ordered = _by_falling(self.score_, scored)
         rows, weight = ordered, np.ones(len(ordered))
         if len(ordered) > _FIT_ROWS:
             half = _FIT_ROWS // 2
