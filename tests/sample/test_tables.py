@@ -161,3 +161,35 @@ def test_lists_come_back_as_lists():
     assert isinstance(rows, list)
     assert isinstance(labels, list)
     assert isinstance(labels[-1], str)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Series(Y == "rare", dtype="boolean"),
+        pd.Series((Y == "rare").astype(int), dtype="Int64"),
+        pd.Series(Y, dtype="string"),
+        pd.Series(Y, dtype="category"),
+        pl.Series(Y),
+        pl.DataFrame({"y": Y}),
+        pa.array(Y.tolist()),
+        pa.chunked_array([(Y == "rare").tolist()]),
+        np.c_[Y == "rare", Y != "rare"].astype(int),
+    ],
+    ids=lambda labels: f"{type(labels).__module__}.{type(labels).__name__} {getattr(labels, 'dtype', '')}",
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+def test_labels_come_back_in_their_own_container(labels):
+    """Labels of every container and type are read, and those of children are their parents'."""
+    X = _frame()[["f64", "f32"]].to_numpy()
+    plain = SMOTE(random_state=0).fit(X, Y == "rare")
+    model = SMOTE(random_state=0)
+    _, out = model.fit_resample(X, labels)
+    assert type(out) is type(labels)
+    assert len(out) == 192
+    if isinstance(labels, (pd.Series, np.ndarray)):
+        assert out.dtype == labels.dtype
+    np.testing.assert_array_equal(model.sample_indices_, plain.sample_indices_)
+    rows = np.r_[np.arange(120), model.parents_[:, 0]]
+    given, after = (v.to_pylist() if hasattr(v, "to_pylist") else np.asarray(v).tolist() for v in (labels, out))
+    assert after == [given[row] for row in rows]

@@ -55,7 +55,8 @@ def read_labels(y: Any) -> Labels:
     if y is None:
         raise InputError("a sampler requires y to be passed, but the target y is None")
     given = y.toarray() if sparse.issparse(y) else y
-    values = np.asarray(given.to_numpy() if hasattr(given, "to_numpy") else given)
+    plain = hasattr(given, "to_numpy") and not hasattr(given, "to_pylist")
+    values = np.asarray(given.to_numpy() if plain else given)
     if values.ndim == 2 and values.shape[1] > 1:
         values = _one_against_rest(values)
     values = column_or_1d(values, warn=True)
@@ -120,6 +121,8 @@ def gather(values: Any, rows: NDArray[np.int64]) -> Any:
         return values.tocsr()[rows]
     if isinstance(values, np.ndarray):
         return values[rows]
+    if hasattr(values, "to_pylist"):  # Arrow
+        return values.take(rows)
     import narwhals as nw
 
     frame = nw.from_native(values, allow_series=True, eager_only=True, pass_through=True)
