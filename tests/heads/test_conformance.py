@@ -15,7 +15,9 @@ from trueneg.heads import GaussianNaiveBayes
 from trueneg.testing import head_checks
 
 PUBLIC = [getattr(room, name) for name in room.__all__]
-HEADS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, BaseEstimator)]
+ESTIMATORS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, BaseEstimator)]
+# A binarizer or a search is an estimator of this room and no head: it learns no batch after another.
+HEADS = [kind for kind in ESTIMATORS if issubclass(kind, ClassifierMixin) and hasattr(kind, "partial_fit")]
 
 # By default and in every other way of working that has code of its own.
 WAYS: list[Any] = [kind() for kind in HEADS] + [
@@ -24,14 +26,18 @@ WAYS: list[Any] = [kind() for kind in HEADS] + [
     GaussianNaiveBayes(priors="uniform"),
 ]
 
-# Heads that only count can be merged, and one row after another gives what all at once does.
-COUNTING = [head for head in WAYS if hasattr(head, "merge")]
+# Heads that only count: one row after another gives what all at once does, and a weight is a number of rows.
+COUNTING = [head for head in WAYS if "naive_bayes" in type(head).__module__]
 
 # What is not yet as the shape says. Strict: whoever closes a gap deletes its line.
 GAPS: dict[tuple[str, str], str] = {}
 
 
-@parametrize_with_checks(WAYS)
+# Checks of scikit-learn whose premise does not fit a head, by its class, each with its reason.
+EXPECTED: dict[str, dict[str, str]] = {}
+
+
+@parametrize_with_checks(WAYS, expected_failed_checks=lambda e: EXPECTED.get(type(e).__name__, {}), xfail_strict=True)
 def test_scikit_learn_conventions(estimator, check):
     """Pipelines, clones and searches of scikit-learn can use every head."""
     check(estimator)
@@ -56,8 +62,7 @@ def test_discovery_finds_the_heads():
     assert {"GaussianNaiveBayes", "DiscreteNaiveBayes"} <= {kind.__name__ for kind in HEADS}
     assert len(COUNTING) >= 5
     for kind in HEADS:
-        assert issubclass(kind, ClassifierMixin)
-        assert all(hasattr(kind, part) for part in ("fit", "partial_fit", "predict", "predict_proba"))
+        assert all(hasattr(kind, part) for part in ("fit", "predict", "predict_proba"))
     assert isinstance(GaussianNaiveBayes().fit([[0.0], [1.0]], [0, 1]), Head)
 
 
