@@ -220,8 +220,8 @@ def _ask(words: dict[str, Any], *, multilabel: bool) -> dict[str, str]:
     if not multilabel:
         return {
             "question": f"Is the label “{given}” wrong?",
-            "wrong": f"“{given}” is wrong",
-            "right": f"“{given}” is right",
+            "wrong": "it is wrong",
+            "right": "it is right",
         }
     belongs, does_not = "it belongs", "it does not"
     if given == "absent":
