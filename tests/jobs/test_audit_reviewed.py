@@ -317,3 +317,19 @@ def test_corrected_metrics_cover_on_sets_that_chose_nothing():
     held = np.stack([_simulated(*one, n, 40) for one in sets for n in (60, 150)])
     assert held.mean() >= 0.93, held
     assert held.min() >= 0.75, held
+
+
+def test_words_are_cut_once(tmp_path, monkeypatch):
+    """An audit after a review of texts must not wait for the words again, and must say the very same."""
+    rng = np.random.default_rng(0)
+    words = np.array(["good fine glad", "bad poor sad"])
+    y = rng.integers(0, 2, 300)
+    text = [f"{words[k]} {' '.join(f'w{v}' for v in rng.integers(0, 60, 6))}" for k in y]
+    table = pa.table({"text": text, "size": rng.normal(size=300), "label": np.where(y == 1, "yes", "no").tolist()})
+    options = {"label": "label", "positive": "yes", "text": ["text"], "cache": tmp_path / "kept"}
+    first = trueneg.audit(table, **options)
+    monkeypatch.setattr(audit_run, "represent", lambda *_, **__: pytest.fail("represented again"))
+    second = trueneg.audit(table, **options)
+    for report in (first.report, second.report):
+        report.pop("generated")
+    assert first.report == second.report

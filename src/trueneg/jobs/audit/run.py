@@ -17,6 +17,7 @@ from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
 from trueneg.jobs.audit.folder import _NOT_COLUMNS, Ranking, layout_of, save_rankings, source_of
 from trueneg.jobs.audit.images import ImageColumn, suspect_images
+from trueneg.jobs.audit.keep import packed, unpacked
 from trueneg.jobs.audit.listing import suspects_table
 from trueneg.jobs.audit.page import SHOWN_SUSPECTS, beside, commands_into, lead_on, page_of, report_of
 from trueneg.jobs.audit.represent import Representation, out_of_fold, represent
@@ -304,7 +305,7 @@ def _context(
     if roles.numeric or roles.categorical or roles.text or roles.image or roles.embedding or not roles.proba:
         say("representation")
         named = "image" in options
-        data = represent(table, roles, random_state=seed, image_named=named, quick=quick, progress=say)
+        data = _represented(stages, table, roles, seed=seed, named=named, quick=quick, say=say)
         stages.key["content"] = data.digest
     probability, model, told = None, "no model (--quick)", ""
     if roles.proba:
@@ -324,6 +325,19 @@ def _context(
     if "miss_rate" in options or "false_alarm_rate" in options:
         context.noise_rates = (options.get("miss_rate", 0.0), options.get("false_alarm_rate", 0.0))
     return context
+
+
+def _represented(
+    stages: Stages, table: Any, roles: Roles, *, seed: int, named: bool, quick: bool, say: Any
+) -> Representation:
+    """Represent the rows; words are cut and decomposed once, so that an audit after a review does not wait for them."""
+
+    def made() -> Representation:
+        return represent(table, roles, random_state=seed, image_named=named, quick=quick, progress=say)
+
+    if stages.folder is None or not roles.text or roles.image:
+        return made()  # numbers are read as fast as a kept copy, and image files stand outside the table
+    return unpacked(stages.get("words-quick" if quick else "words", lambda: packed(made())))
 
 
 def _learnt(
