@@ -22,7 +22,7 @@ BAR = "CPU >= 8x less, extra memory < 100 MiB"
 
 def draw_near(n, n_classes):
     """Add ten neighbours, seven of ten of the row's own given class, as int32 ids."""
-    y, proba = common.draw(n, n_classes)
+    y, proba = common.draw(n, n_classes, dtype=np.float64)
     rng = np.random.default_rng(1)
     order = np.argsort(y, kind="stable").astype(np.int32)
     starts = np.searchsorted(y[order], np.arange(n_classes + 1))
