@@ -135,6 +135,11 @@ def noise_rates(runner: Runner) -> tuple[NoiseRates | None, str]:
         return None, "not corrected for label errors: the correction here is for two classes of which one is positive"
     if metric not in OF_COUNTS:
         return None, f"not corrected for label errors: {metric} is no function of the four counts"
+    if task.rates is None and (task.answers >= 0).any():
+        return None, (
+            "not corrected for label errors: the answers of a review tell how many labels are wrong, not that the "
+            "errors are independent of the predictions; TN301 of the audit corrects the audit's own model by them"
+        )
     if task.rates is None:
         return None, (
             "not corrected for label errors: no rates are known; "
