@@ -333,3 +333,45 @@ def test_words_are_cut_once(tmp_path, monkeypatch):
     for report in (first.report, second.report):
         report.pop("generated")
     assert first.report == second.report
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_cells_of_several_labels_are_reviewed_alike(tmp_path, moved):
+    """Missing labels of a multi-label table get their number, its interval and settled cells from answers too."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(500, 4))
+    truth = (x[:, :3] + 0.3 * rng.normal(size=(500, 3)) > 0.8).astype(int)
+    given = truth * (rng.random(truth.shape) >= 0.25)
+    columns = {f"x{j}": x[:, j] for j in range(4)} | {f"tag_{j}": given[:, j] for j in range(3)}
+    trusted = np.zeros(500, bool)
+    trusted[:5] = moved
+    path = write_table(pa.table(columns | {"ok": trusted}), tmp_path / "data.parquet")
+    features = [f"x{j}" for j in range(4)]
+    options = {"label": "tag_*", "features": features}
+    out = trueneg.audit(path, **options).save()
+    folder = AuditFolder.open(out)
+    table = folder.table()
+    roles = folder.roles(table)
+    save(draw(folder, None, "TN201", folder.keys(table, roles), n=80), out)
+    record = load_record(AuditFolder.open(out))
+    lines = sheet_lines(record, roles, [])
+    said = [int(truth[int(line.row), int(line.label[-1])]) for line in lines]
+    write_lines([replace(line, answer=a) for line, a in zip(lines, said, strict=True)], out / SHEET)
+    if moved:
+        with pytest.raises(InputError, match="this audit doubts others"):
+            trueneg.audit(path, trusted="ok", **options)
+        return
+    result = trueneg.audit(path, **options)
+    found = _found(result)
+    assert found.estimate.low <= (truth - given).sum() <= found.estimate.high
+    assert "model-based" not in found.message + str(found.details) + str(found.figures)
+    listed = {(r["row"], r["label"]): r for r in result.suspects_arrow.to_pylist() if r["finding"] == "TN201"}
+    for line, answer in zip(lines, said, strict=True):
+        cell = (int(line.row), line.label)
+        assert (cell in listed) == bool(answer)
+        assert not answer or listed[cell]["probability"] == 1.0
+    assert result.report["next"] == found.command
+    result.save()
+    again = AuditFolder.open(out).rankings["TN201"]
+    np.testing.assert_array_equal(again.probability, folder.rankings["TN201"].probability)
+    assert again.recalibrated is not None

@@ -186,12 +186,12 @@ def audit(
         roles.notes.insert(0, told)
     folder = Path(out) if out is not None else beside(path) if isinstance(data, str | Path) else None
     chosen = (select or [], ignore or [])
+    answers, words = find_review(folder, reviewed, table, roles, options)
+    if words:
+        roles.notes.append(words)
     if roles.kind == "multilabel":
-        result = _multilabel(table, roles, path, frame_kind, depth=(quick, thorough), seed=seed, say=say, chosen=chosen)
+        result = _multilabel(table, roles, path, frame_kind, options, say=say, chosen=chosen, reviewed=answers)
     else:
-        answers, words = find_review(folder, reviewed, table, roles, options)
-        if words:
-            roles.notes.append(words)
         context = _context(table, roles, path, options, say=say, cache=cache, reviewed=answers)
         result = _table(table, context, frame_kind, chosen, image_named="image" in options)
     return _remember(result, options, table, roles, folder)
@@ -265,17 +265,25 @@ def _rankings(context: Context, findings: list[Finding]) -> dict[str, Ranking]:
 
 
 def _multilabel(
-    table: Any, roles: Roles, path: str, kind: str, *, depth: tuple[bool, bool], seed: int, say: Any, chosen: Any
+    table: Any,
+    roles: Roles,
+    path: str,
+    kind: str,
+    options: dict[str, Any],
+    *,
+    say: Any,
+    chosen: Any,
+    reviewed: dict[str, Any],
 ) -> Audit:
     """Audit a table whose rows carry several labels; the same findings, over its cells."""
     import pyarrow.compute as pc
 
     from trueneg.jobs.audit.multilabel import audit_multilabel
 
-    quick, thorough = depth
+    seed, quick = options["seed"], options["quick"]
     select, ignore = chosen
-    findings, suspects, words = audit_multilabel(table, roles, seed=seed, quick=quick, progress=say)
-    if thorough:
+    findings, suspects, words = audit_multilabel(table, roles, seed=seed, quick=quick, progress=say, reviewed=reviewed)
+    if options.get("thorough"):
         words["saw"].append("--thorough does nothing more for several labels a row yet: this is the usual depth")
     for number, finding in enumerate(findings):
         if _left_out(finding.code, select, ignore):

@@ -9,6 +9,7 @@ import numpy as np
 from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit._multilabel.findings import ScoredCells, judge_cells
 from trueneg.jobs.audit._multilabel.folds import nearest_judged, out_of_fold_cells
+from trueneg.jobs.audit._multilabel.reviewed import with_answers
 from trueneg.jobs.audit._multilabel.score import score_cells
 from trueneg.jobs.audit._multilabel.suspects import suspects_frame
 from trueneg.jobs.audit._multilabel.tables import TITLES, classes_finding, conflicts_finding, unjudged_finding
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trueneg.data.sniff import Roles
     from trueneg.jobs.audit.folder import Ranking
     from trueneg.jobs.audit.represent import Representation
+    from trueneg.jobs.audit.reviewed import Reviewed
 
 
 def audit_multilabel(
@@ -33,6 +35,7 @@ def audit_multilabel(
     seed: int = 0,
     quick: bool = False,
     progress: Callable[[str], None] | None = None,
+    reviewed: dict[str, Reviewed] | None = None,
 ) -> tuple[list[Finding], pa.Table, dict[str, Any]]:
     """Audit a multi-label table.
 
@@ -48,6 +51,8 @@ def audit_multilabel(
         Ask no model, unless probabilities are given.
     progress : callable, optional
         Called with one line whenever a stage begins.
+    reviewed : dict of str to Reviewed, optional
+        The answers of a review, by finding.
 
     Returns
     -------
@@ -78,7 +83,10 @@ def audit_multilabel(
         why = "--quick asks no model; leave it out, or give --proba"
         findings += [Finding(c, TITLES[c], "skipped", why) for c in ("TN201", "TN202", "TN204")]
     else:
-        judged = judge_cells(cells, _unit(table, roles.cost_fn), _unit(table, roles.cost_fp))
+        costs = {"TN201": _unit(table, roles.cost_fn), "TN202": _unit(table, roles.cost_fp)}
+        judged = judge_cells(cells, costs["TN201"], costs["TN202"])
+        if reviewed:
+            judged = with_answers(judged, cells, reviewed, costs)
         findings += judged.findings
         suspects, rankings = judged.suspects, judged.rankings
     model = "no model (--quick)" if cells is None else cells.model

@@ -16,6 +16,7 @@ from trueneg.jobs.audit.findings import Finding
 if TYPE_CHECKING:
     from trueneg.core.intervals import Estimate
     from trueneg.jobs.audit.context import Context
+    from trueneg.jobs.audit.reviewed import Reviewed
     from trueneg.jobs.audit.suspicion import Suspicion
 
 
@@ -55,21 +56,57 @@ def directed(context: Context, code: str, title: str, words: str) -> Finding:
 
 
 def _reviewed(context: Context, found: Suspicion, title: str, words: str) -> Finding:
-    """Say what the answers show: the number in all and the precision of the suspects, each with its interval."""
     review = found.review
     assert review is not None  # noqa: S101 - for the type checker; the caller has looked
-    result, pool = review.result, found.row.size
+    return reviewed_finding(
+        review,
+        title,
+        words,
+        unit="rows",
+        rows=found.row[found.listed()].tolist(),
+        cost=_cost(found),
+        more=_details(context, found),
+        figures=[_falling(found, words)],
+    )
+
+
+def reviewed_finding(
+    review: Reviewed,
+    title: str,
+    words: str,
+    *,
+    unit: str,
+    rows: list[int],
+    cost: float | None,
+    more: dict[str, Any],
+    figures: list[dict[str, Any]],
+) -> Finding:
+    """Say what the answers show: the number in all and the precision of the suspects, each with its interval.
+
+    Parameters
+    ----------
+    review : Reviewed
+    title, words : str
+        Of the check, and of the errors it looks for.
+    unit : str
+        What was judged: ``rows``, or ``cells`` of a multi-label table.
+    rows : list of int
+        Rows of the suspects, in order.
+    cost, more, figures
+        As the finding carries them; ``more`` goes to the end of its details.
+    """
+    result, pool = review.result, len(review.answered.ranking.row)
     total, precision = _whole(result.total), review.precision
-    level = f"{100 * total.level:g} %"
     message = (
-        f"{_span(total)} of {pool:,} rows are {words} ({level} interval; {review.n_answered:,} answers, "
-        f"{review.n_wrong:,} of them wrong); the listed suspects have a precision of {precision}"
+        f"{_span(total)} of {pool:,} {unit} are {words} ({100 * total.level:g} % interval; {review.n_answered:,} "
+        f"answers, {review.n_wrong:,} of them wrong); the listed suspects have a precision of {precision}"
     )
     if not result.supported:
         message += "; the answers do not support the ranking, so the number rests on the sample alone"
     severity = "high" if total.low > 0.01 * pool else "medium" if total.low >= 1 else "low"
     details = {
-        "probability": _basis(found),
+        "probability": f"recalibrated by {review.n_answered:,} answers, each counted for the {unit} that it stands for "
+        f"(inverse chance to be drawn); {unit} judged wrong have 1, {unit} judged right 0",
         "precision of the suspects": precision.to_dict(),
         "number in all": result.total.to_dict(),
         "by the sample alone": result.model_free.to_dict(),
@@ -77,31 +114,27 @@ def _reviewed(context: Context, found: Suspicion, title: str, words: str) -> Fin
         "in words": result.explanation().split("\n"),
         "answers by stratum": [dict(stratum) for stratum in result.strata],
         **review.agreement_words(),
-        **_details(context, found),
+        **more,
     }
+    none = result.total.high < 1
     return Finding(
-        found.code,
+        review.answered.code,
         title,
-        "passed" if result.total.high < 1 else "finding",
+        "passed" if none else "finding",
         message,
-        severity="none" if result.total.high < 1 else severity,
+        severity="none" if none else severity,
         estimate=total,
         unit=f"{words}, number in all",
         affected=max(round(total.value), review.n_wrong),
-        cost=_cost(found),
+        cost=cost,
         remedy="drop, relabel or down-weight the wrong ones; another round of 'trueneg review' narrows the number",
-        rows=found.row[found.listed()].tolist(),
+        rows=rows,
         details=details,
-        figures=[_falling(found, words)],
+        figures=figures,
     )
 
 
 def _basis(found: Suspicion) -> str:
-    if found.basis == "review":
-        return (
-            f"{found.words}, each counted for the rows that it stands for (inverse chance to be drawn); "
-            "rows judged wrong have 1, rows judged right 0"
-        )
     if found.basis == "trusted":
         return (
             f"{found.words}: right where these are a random part of the table. They say which labels are right, not "
