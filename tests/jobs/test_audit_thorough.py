@@ -102,3 +102,19 @@ def test_one_kind_of_model_is_enough(monkeypatch):
     _, model, told = thorough.thorough_out_of_fold(data, y, 2, groups=None, random_state=0, progress=lambda _: None)
     assert model == "1.00 logistic regression, 3 rounds of 5 folds"
     assert "blend" not in told
+
+
+def test_several_labels_average_three_rounds_and_say_what_it_gave():
+    """Deeper must be deeper for cells as well, and the loss it reports must be that of the averaged rounds."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    labels = (x[:, :2] + 0.7 * rng.normal(size=(300, 2)) > 0.5).astype(int)
+    table = pa.table({f"x{j}": x[:, j] for j in range(4)} | {f"tag_{j}": labels[:, j] for j in range(2)})
+    usual, deep = (trueneg.audit(table, label="tag_*", thorough=depth) for depth in (False, True))
+    saw = " ".join(deep.report["input"]["saw"])
+    after, once = re.search(r"averaged 3 rounds of folds: .* cell (\d\.\d+), against (\d\.\d+) by one", saw).groups()
+    assert abs(float(after) - float(once)) < 0.05
+    assert "averaged" not in " ".join(usual.report["input"]["saw"])
+    one, three = (a.rankings["TN201"].probability for a in (usual, deep))
+    assert not np.array_equal(one, three)
+    assert np.corrcoef(one, three)[0, 1] > 0.95

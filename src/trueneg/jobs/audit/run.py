@@ -282,9 +282,9 @@ def _multilabel(
 
     seed, quick = options["seed"], options["quick"]
     select, ignore = chosen
-    findings, suspects, words = audit_multilabel(table, roles, seed=seed, quick=quick, progress=say, reviewed=reviewed)
-    if options.get("thorough"):
-        words["saw"].append("--thorough does nothing more for several labels a row yet: this is the usual depth")
+    findings, suspects, words = audit_multilabel(
+        table, roles, seed=seed, quick=quick, progress=say, reviewed=reviewed, thorough=options.get("thorough", False)
+    )
     for number, finding in enumerate(findings):
         if _left_out(finding.code, select, ignore):
             findings[number] = Finding(finding.code, finding.title, "ignored", LEFT_OUT)
