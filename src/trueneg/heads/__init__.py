@@ -1,4 +1,4 @@
-"""Which decision rule on the features? Naive Bayes, its sample complexity beside logistic regression."""
+"""Which decision rule on the features? Rules that can be read, and naive Bayes beside logistic regression."""
 
 from __future__ import annotations
 
@@ -6,13 +6,28 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "Binarizer": "tsetlin",
     "DiscreteNaiveBayes": "naive_bayes",
+    "ErrorAt": "loki",
     "GaussianNaiveBayes": "naive_bayes",
+    "GeometryAwareClassifier": "loki",
+    "MetricLabelSpace": "loki",
+    "TsetlinMachineClassifier": "tsetlin",
+    "TsetlinMachineSearch": "tsetlin",
+    "error_study": "loki",
+    "expected_squared_distance": "loki",
+    "frechet_predict": "loki",
+    "is_locus_cover": "loki",
     "linear_evaluation": "naive_bayes",
+    "locus": "loki",
+    "locus_cover": "loki",
     "logistic_consistency_bound": "naive_bayes",
     "measure_regime": "naive_bayes",
+    "next_class": "loki",
+    "random_tree": "loki",
     "regime_advice": "naive_bayes",
     "sample_complexity_curve": "naive_bayes",
+    "squared_distance_error": "loki",
 }
 __all__ = sorted(_PUBLIC)
 

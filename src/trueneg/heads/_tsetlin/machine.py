@@ -83,6 +83,16 @@ class Machine:
         """Return which literals each clause includes, (n_banks, n_clauses, literals)."""
         return unpack_bits(self.include, self.shape)
 
+    def literals(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (clause, literal) of every included literal, clauses of all banks counted through, in order."""
+        words = self.include.reshape(-1, self.shape.words)
+        clause, word = np.nonzero(words)
+        bits = np.unpackbits(words[clause, word].view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
+        at, bit = np.nonzero(bits)
+        place = 64 * word[at] + bit
+        half = 64 * self.shape.half
+        return clause[at], np.where(place >= half, place - half + self.shape.features, place)
+
     def sizes(self) -> NDArray[np.int64]:
         """Return how many literals each clause includes, (n_banks, n_clauses)."""
         return np.bitwise_count(self.include).sum(axis=-1, dtype=np.int64)

@@ -54,9 +54,6 @@ class Rows(NamedTuple):
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
 
-    def __len__(self) -> int:  # type: ignore[override]
-        return self.n
-
     @property
     def n(self) -> int:
         """Number of rows."""

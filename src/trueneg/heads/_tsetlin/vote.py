@@ -35,18 +35,23 @@ class Index:
 
     def __init__(self, machine: Machine, *, empty: bool = False) -> None:
         shape = machine.shape
-        included = machine.included().reshape(-1, shape.literals)
-        needs, excludes = included[:, : shape.features], included[:, shape.features :]
-        self.needs = sp.csr_matrix(needs.T, dtype=np.int32)
-        self.excludes = sp.csr_matrix(excludes.T if shape.negation else needs.T[:, :] & False, dtype=np.int32)
-        self.start = needs.sum(axis=1, dtype=np.int32)
+        clause, literal = machine.literals()
+        size = (shape.features, len(machine.include) * machine.include.shape[1])
+        absent = literal >= shape.features
+        self.needs = _ones(literal[~absent], clause[~absent], size)
+        self.excludes = _ones(literal[absent] - shape.features, clause[absent], size)
+        self.start = np.bincount(clause[~absent], minlength=size[1]).astype(np.int32)
         if not empty:
-            self.start[~included.any(axis=1)] = _NEVER
+            self.start[np.bincount(clause, minlength=size[1]) == 0] = _NEVER
 
     def postings(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """Return for each feature where its clauses start, the clauses, and what each counter gains."""
         change = (self.excludes * _NEVER - self.needs).tocsr()
         return change.indptr.astype(np.int64), change.indices.astype(np.int32), change.data.astype(np.int32)
+
+
+def _ones(row: NDArray[np.int64], column: NDArray[np.int64], shape: tuple[int, int]) -> sp.csr_matrix:
+    return sp.csr_matrix((np.ones(len(row), np.int32), (row, column)), shape=shape)
 
 
 def _kernels() -> Any:
