@@ -55,6 +55,7 @@ def test_a_corrected_label_leaves_the_row_the_same(repaired):
     assert found["rows"] == {"both": 500, "removed": 0, "added": 0}
     suspects = _of(found)
     assert suspects["went"] > 0
+    assert suspects["probable_before"] > suspects["probable_after"]
     assert suspects["removed"] == 0
     assert suspects["stayed"] + suspects["went"] == suspects["before"]
     assert suspects["stayed"] + suspects["came"] == suspects["after"]

@@ -11,6 +11,7 @@ import trueneg
 from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line
 from trueneg.jobs.audit.folder import AuditFolder
+from trueneg.jobs.audit.suspicion import NAMED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +51,9 @@ def diff(before: str | Path, after: str | Path) -> dict[str, Any]:
     -------
     dict
         ``before`` and ``after`` (path, rows, when), ``classes`` (name, before, after), ``findings`` (code, title,
-        change, and the figures of either side), ``suspects`` (finding, went, of them removed from the table, came, of
-        them new in the table, stayed, and the first lines of those that went and came), ``notes`` and ``summary``.
+        change, and the figures of either side), ``suspects`` (finding, how many before and after, of them probable,
+        went, of them removed from the table, came, of them new in the table, stayed, and the first lines of those that
+        went and came), ``notes`` and ``summary``.
 
     Raises
     ------
@@ -186,6 +188,8 @@ def _suspects(code: str, one: Side, two: Side) -> dict[str, Any]:
         "finding": code,
         "before": len(first),
         "after": len(second),
+        "probable_before": _probable(first),
+        "probable_after": _probable(second),
         "went": len(went),
         "removed": removed,
         "came": len(came),
@@ -196,6 +200,11 @@ def _suspects(code: str, one: Side, two: Side) -> dict[str, Any]:
     }
 
 
+def _probable(lines: dict[str, dict[str, Any]]) -> int:
+    """Count the suspects at least as probably wrong as right; a list always names some that are less."""
+    return sum((line["probability"] or 0.0) >= NAMED for line in lines.values())
+
+
 def _line(line: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name != "row_key"}
 
@@ -204,6 +213,7 @@ def _summary(findings: list[dict[str, Any]], suspects: list[dict[str, Any]]) -> 
     counts = {name: sum(f["change"] == name for f in findings) for name in ("gone", "appeared", "changed", "same")}
     told = ", ".join(f"{n} {name}" for name, n in counts.items() if n) or "none on either side"
     moved = "; ".join(
-        f"{s['finding']}: {s['went']:,} suspects went, {s['came']:,} came, {s['stayed']:,} stayed" for s in suspects
+        f"{s['finding']}: {s['probable_before']:,} probable suspects before, {s['probable_after']:,} after"
+        for s in suspects
     )
     return f"Findings: {told}." + (f" {moved}." if moved else "")

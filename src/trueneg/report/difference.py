@@ -78,12 +78,22 @@ def terminal(difference: Mapping[str, Any], console: Console) -> None:
             findings.add_row(entry["code"], _text(entry["title"]), entry["change"], *sides)
     if findings.row_count:
         console.print(findings)
-    suspects = Table("finding", "before", "after", "went", "came", "stayed", title="Suspects", title_justify="left")
+    suspects = Table(
+        "finding",
+        "probable before",
+        "after",
+        "listed before",
+        "after",
+        "went",
+        "came",
+        "stayed",
+        title="Suspects",
+        title_justify="left",
+    )
     for s in data["suspects"]:
         gone = f"{s['went']:,}" + (f" ({s['removed']:,} removed)" if s["removed"] else "")
-        suspects.add_row(
-            s["finding"], f"{s['before']:,}", f"{s['after']:,}", gone, f"{s['came']:,}", f"{s['stayed']:,}"
-        )
+        counts = [f"{s[name]:,}" for name in ("probable_before", "probable_after", "before", "after")]
+        suspects.add_row(s["finding"], *counts, gone, f"{s['came']:,}", f"{s['stayed']:,}")
     if suspects.row_count:
         console.print(suspects)
     _say(console, data["summary"])
