@@ -50,7 +50,7 @@ lint: $(V)/.lint ## style, types and import contracts
 	$(BIN)/lint-imports
 
 bench: $(V)/.test ## us and the peers on the same input
-	$(PIP) "faiss-cpu>=1.9"
+	$(PIP) "faiss-cpu>=1.9" "mlxtend>=0.23" "pyTsetlinMachine==0.6.6"
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment
