@@ -182,17 +182,17 @@ def test_strata_by_class(tmp_path):
     y[rng.random(600) < 0.05] = 0
     frame = pa.table({**{f"x{j}": x[:, j] for j in range(4)}, "y": [f"c{v}" for v in y]})
     audit = trueneg.audit(frame, label="y")
-    done = trueneg.review(audit, data=frame, out=tmp_path / "out", n=48, by_class=True)
+    done = trueneg.review(audit, frame=frame, out=tmp_path / "out", n=48, by_class=True)
     sample = done.drawn.sample
     short = sample.drawn < sample.drawn.max() - 1
     np.testing.assert_array_equal(sample.drawn[short], sample.sizes[short])  # an even share of each, or all of it
     assert {name.split(":")[0] for name in done.drawn.sample.names} == {"c0", "c1", "c2", "c3"}
-    more = trueneg.review(tmp_path / "out", data=frame, n=8)
+    more = trueneg.review(tmp_path / "out", frame=frame, n=8)
     assert more.drawn.by_class
     assert len(more.drawn.sample.rows) == 56
     assert "trueneg.audit(frame, label='y', reviewed='" in more.next
-    plain = trueneg.review(audit, data=frame, out=tmp_path / "two", n=48)
-    late = trueneg.review(tmp_path / "two", data=frame, n=8, by_class=True)
+    plain = trueneg.review(audit, frame=frame, out=tmp_path / "two", n=48)
+    late = trueneg.review(tmp_path / "two", frame=frame, n=8, by_class=True)
     assert not late.drawn.by_class
     assert "stay those of the first round" in late.notes[0]
     assert len(plain.drawn.sample.names) == 3

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 import trueneg
 from trueneg.core.intervals import matched
-from trueneg.jobs.compare.differences import Row, paired
+from trueneg.jobs.compare.differences import Difference, Row, paired, rows_needed
 from trueneg.jobs.compare.metrics import Predicted, Scorer
 from trueneg.jobs.compare.remedies import Remedy
 from trueneg.jobs.compare.summary import judge
@@ -27,6 +27,22 @@ def test_corrected_t_by_hand():
     assert found.estimate.low == pytest.approx(0.02 - t.ppf(0.975) * error)
     assert found.p == pytest.approx(2 * t.sf(0.02 / error))
     assert found.needed == math.ceil(1000 * ((t.ppf(0.975) + t.ppf(0.8)) * error / 0.02) ** 2)
+
+
+@pytest.mark.parametrize("compared", [1, 5, 30])
+def test_rows_needed_never_contradict_the_verdict(compared):
+    """What Holm's first step does not tell apart must be said to need more rows than there were."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        found = paired(rng.normal(0.02, 0.02, 10), 800, 200, 1000, compared=compared)
+        if found.needed is not None and found.p * compared >= 0.05:
+            assert found.needed > 1000
+
+
+def test_rows_needed_are_rounded_up_and_capped():
+    """Two digits are all that is known, and twelve billion rows say no more than ten million."""
+    shown = [rows_needed(Difference(None, 0.5, n)) for n in (None, 7, 99, 8_414, 12_639_852_711)]
+    assert shown == ["", "about 7", "about 99", "about 8,500", "over 10,000,000"]
 
 
 def test_a_difference_of_nothing_needs_no_number_of_rows():

@@ -11,7 +11,7 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
-from trueneg.jobs.compare.differences import Difference, Row
+from trueneg.jobs.compare.differences import Difference, Row, rows_needed
 from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.jobs.compare.summary import decides_on_trusted
 
@@ -78,12 +78,13 @@ def conclusion(rows: list[Row], task: Task, metric: str) -> str:
     near = most(unsettled)
     found = told(near, metric, on_trusted=on_trusted)
     text = (
-        f"No difference can be told with this much data ({size}): nothing is shown to beat nothing. "
-        f"The largest gain is that of {near.title}, {_name(metric)} {size_of(near)}."
+        f"No difference can be told with this much data ({size}): with {len(rows) - 1} remedies judged together, "
+        f"nothing is shown to beat nothing. The largest gain is that of {near.title}, {_name(metric)} {size_of(near)} "
+        "(its own interval)."
     )
     if found is not None and found.needed is not None:
         rows_of = "trusted rows" if on_trusted else "rows"
-        text += f" n needed to tell a gain of that size: about {found.needed:,} {rows_of}."
+        text += f" n needed to tell a gain of that size: {rows_needed(found)} {rows_of}."
     return text
 
 

@@ -11,14 +11,16 @@ from trueneg.jobs.compare.metrics import LOWER_IS_BETTER
 
 LEVEL = 0.95
 POWER = 0.8
+MANY = 10_000_000  # beyond, a number of rows says no more than "there is no difference to speak of"
 
 
 @dataclass
 class Difference:
     """A paired difference, remedy minus *nothing*: the estimate, its standard error and p-value, and rows needed.
 
-    ``needed`` is how many rows would tell a difference of this size apart at 80 % power, were the variance to fall as
-    one over the rows; None where there is no difference to tell or no variance.
+    ``needed`` is how many rows would tell a difference of this size apart at 80 % power, beside all other remedies
+    that are judged with it, were the variance to fall as one over the rows; None where there is no difference to tell
+    or no variance.
     """
 
     estimate: Estimate
@@ -64,7 +66,7 @@ class Row:
     verdict: str = ""
 
 
-def paired(differences: Sequence[float], n_train: float, n_test: float, n: int) -> Difference:
+def paired(differences: Sequence[float], n_train: float, n_test: float, n: int, *, compared: int = 1) -> Difference:
     """Return the mean of paired differences of folds, by the corrected resampled t, and what it tells.
 
     Parameters
@@ -75,6 +77,8 @@ def paired(differences: Sequence[float], n_train: float, n_test: float, n: int) 
         Mean rows of a fold.
     n : int
         Rows that the comparison had.
+    compared : int, default=1
+        Remedies judged together: the rows needed are those at which the best of them would pass Holm's first step.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -85,7 +89,8 @@ def paired(differences: Sequence[float], n_train: float, n_test: float, n: int) 
     if error <= 0:
         return Difference(estimate, 1.0 if estimate.value == 0 else 0.0, None)
     p = 2 * float(stdtr(degrees, -abs(estimate.value) / error))
-    return Difference(estimate, p, needed(estimate.value, error, wide + float(stdtrit(degrees, POWER)), n))
+    first = float(stdtrit(degrees, 1 - (1 - LEVEL) / (2 * compared)))
+    return Difference(estimate, p, needed(estimate.value, error, first + float(stdtrit(degrees, POWER)), n))
 
 
 def needed(value: float, error: float, quantiles: float, n: int) -> int | None:
@@ -93,3 +98,13 @@ def needed(value: float, error: float, quantiles: float, n: int) -> int | None:
     if value == 0 or abs(value) < 1e-9 * error:
         return None
     return max(2, math.ceil(n * (quantiles * error / abs(value)) ** 2))
+
+
+def rows_needed(found: Difference) -> str:
+    """Write the rows needed to two digits, more would promise what is not known, and no monster of a number."""
+    if found.needed is None:
+        return ""
+    if found.needed > MANY:
+        return f"over {MANY:,}"
+    step = 10 ** max(0, len(str(found.needed)) - 2)
+    return f"about {-(-found.needed // step) * step:,}"

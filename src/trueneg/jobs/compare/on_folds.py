@@ -75,7 +75,9 @@ class OnFolds:
             value[name] = _within(corrected_resampled_t(fine, level=LEVEL, **sizes), name)
         both = [own[c] - base[c] for c in own if c in base and math.isfinite(own[c]) and math.isfinite(base[c])]
         if len(both) >= 2:
-            difference[name] = paired(both, self.n_train, self.n_test, len(self.runner.task))
+            difference[name] = paired(
+                both, self.n_train, self.n_test, len(self.runner.task), compared=len(self.rows) - 1
+            )
 
     def _at_matched(self) -> None:
         """Recall at the false-positive rate of the tuned threshold, precision at its alarms: what the ranking gives."""
@@ -125,7 +127,9 @@ class OnFolds:
             base = {c: float(OF_COUNTS[metric](corrected_confusion(n, rates)[0])) for c, n in counts["nothing"].items()}
             both = [value[c] - base[c] for c in value if c in base and math.isfinite(value[c] - base[c])]
             if len(both) >= 2 and row.name != "nothing":
-                row.corrected_difference = paired(both, self.n_train, self.n_test, len(task))
+                row.corrected_difference = paired(
+                    both, self.n_train, self.n_test, len(task), compared=len(self.rows) - 1
+                )
 
 
 def noise_rates(runner: Runner) -> tuple[NoiseRates | None, str]:

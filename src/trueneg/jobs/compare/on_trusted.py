@@ -95,5 +95,5 @@ class OnTrusted:
             return
         normal = NormalDist()
         p = 2 * normal.cdf(-abs(estimate.value) / error)
-        quantiles = normal.inv_cdf(0.5 + LEVEL / 2) + normal.inv_cdf(POWER)
+        quantiles = normal.inv_cdf(1 - (1 - LEVEL) / (2 * (len(self.rows) - 1))) + normal.inv_cdf(POWER)
         row.trusted_difference[metric] = Difference(estimate, p, needed(estimate.value, error, quantiles, n))

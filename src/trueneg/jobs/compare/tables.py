@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trueneg.jobs.compare.advice import told
+from trueneg.jobs.compare.differences import rows_needed
 from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.report.words import estimate as written
 
@@ -44,13 +45,13 @@ def _verdicts(rows: list[Row], metric: str, on_trusted: bool) -> dict[str, Any]:
             cells += [_said(row.trusted.get(metric)), _change(row.trusted_difference.get(metric))]
         found = told(row, metric, on_trusted=on_trusted)
         open_one = row.verdict == "not told apart" and found is not None and found.needed is not None
-        cells.append(f"{found.needed:,}" if open_one else "")  # type: ignore[union-attr]
+        cells.append(rows_needed(found) if open_one and found is not None else "")
         lines.append(cells)
     where = "trusted rows" if on_trusted else "test folds"
     lower = " Lower is better." if metric in LOWER_IS_BETTER else ""
     caption = (
         f"The verdict is on the {where}, against nothing, at 5 % for all remedies together (Holm); each difference has "
-        f"its own 95 % interval. n needed: rows that would tell a difference of that size.{lower}"
+        f"its own 95 % interval. n needed: rows that would tell a difference of that size beside all the others.{lower}"
     )
     return {"id": "verdicts", "title": f"Remedies by {name}", "caption": caption, "columns": columns, "rows": lines}
 

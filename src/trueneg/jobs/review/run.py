@@ -81,7 +81,7 @@ class Review:
 def review(
     audit: str | Path | Audit,
     *,
-    data: Any = None,
+    frame: Any = None,
     out: str | Path | None = None,
     finding: str | None = None,
     n: int | None = None,
@@ -100,7 +100,7 @@ def review(
     ----------
     audit : path or Audit
         The folder that an audit was saved to, or an audit, which is then saved to ``out``.
-    data : frame, optional
+    frame : frame, optional
         The frame that was audited; not needed where a file was.
     out : path, optional
         Where to save an audit that is handed over.
@@ -134,7 +134,7 @@ def review(
         raise InputError("n and width were both given; n says how many rows, width how many are needed: give one")
     folder = _opened(audit, out)
     say("reading the table")
-    table = folder.table(data)
+    table = folder.table(frame)
     roles = folder.roles(table)
     keys = folder.keys(table, roles)
     record, notes = _earlier(folder)
