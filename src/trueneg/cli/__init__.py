@@ -40,6 +40,10 @@ app.command(
     help="Write the audited table again with an action applied to its suspects.",
 )
 app.command("trueneg.cli.diff:diff", name="diff", help="Put two audits side by side: before and after a repair.")
+app.command(
+    "trueneg.cli.fit:fit", name="fit", help="Fit a head to a labelled table: rules that can be read, or naive Bayes."
+)
+app.command("trueneg.cli.predict:predict", name="predict", help="Label a table with a model that fit wrote.")
 app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")

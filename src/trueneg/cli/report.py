@@ -7,12 +7,12 @@ from pathlib import Path
 
 
 def report(path: Path, *, out: Path | None = None) -> None:
-    """Draw the page again from the JSON of an audit or a comparison, which is the source of truth.
+    """Draw the page of an audit, a comparison or a model from its JSON, which is the source of truth.
 
     Parameters
     ----------
     path
-        An audit's folder, its audit.json, or a comparison's compare.json.
+        An audit's folder, its audit.json, a comparison's compare.json, or the folder of a model.
     out
         The page to write; by default report.html, or compare.html, beside the JSON.
     """
@@ -21,6 +21,13 @@ def report(path: Path, *, out: Path | None = None) -> None:
     from trueneg.report import comparison, html
     from trueneg.report.schema import validate
 
+    if (path / "model.json").is_file():
+        from trueneg.jobs.fit.model import described
+        from trueneg.report.model import render
+
+        with atomic(out or path / "report.html") as file:
+            file.write_text(render(described(path)), encoding="utf-8", errors="replace")
+        return
     source = path / "audit.json" if path.is_dir() else path
     try:
         loaded = json.loads(source.read_text(encoding="utf-8"))

@@ -1,0 +1,127 @@
+"""``trueneg fit``, ``predict`` and ``report`` of a model, as a user meets them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from trueneg.jobs.fit import Model
+
+WORDS = ["rash", "reaction", "penicillin", "fever", "cough", "aspirin", "rest", "sleep", "blood"]
+
+
+def _run(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "trueneg", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+def _table(path, n=600):
+    """Write notes whose label follows from words and age."""
+    draw = random.Random(0)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["key", "text", "age", "sex", "label"])
+        for i in range(n):
+            words, age = [draw.choice(WORDS) for _ in range(5)], draw.randint(1, 90)
+            ill = ("rash" in words and "penicillin" in words) or ("reaction" in words and age < 40)
+            label = "" if i % 50 == 7 else "allergy" if ill else "none"
+            out.writerow([f"0{i:04}", " ".join(words), age, draw.choice("fm"), label])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Fit both heads once."""
+    where = tmp_path_factory.mktemp("fit")
+    _table(where / "notes.csv")
+    settings = ["--set", "n_clauses=50", "--set", "specificity=8"]
+    done = _run("fit", "tsetlin", "notes.csv", "--label", "label", "--out", "rules", *settings, cwd=where)
+    assert done.returncode == 0, done.stderr
+    assert "held out" in done.stdout
+    other = _run("fit", "naive_bayes", "notes.csv", "--label", "label", "--out", "bayes", cwd=where)
+    assert other.returncode == 0, other.stderr
+    return where
+
+
+@pytest.mark.parametrize("model", ["rules", "bayes"])
+def test_labels_of_a_stream_are_those_of_the_model_in_memory(folder, model):
+    """Protects predict: what is written row by row, keys as spelt, is what the loaded model says of the whole table."""
+    from trueneg.data.readers import read_table
+
+    done = _run("predict", "notes.csv", "--model", model, "--out", f"{model}.parquet", "--id", "text", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    found = pq.read_table(folder / f"{model}.parquet")
+    table = read_table(folder / "notes.csv").arrow
+    labels, margin = Model.load(folder / model).predict(table)
+    assert found["predicted"].to_pylist() == labels.tolist()
+    assert found["margin"].to_pylist() == pytest.approx(margin)
+    assert found["row"].to_pylist() == list(range(len(table)))
+    assert found["text"].to_pylist() == table["text"].to_pylist()
+    truth = table["label"].to_pylist()
+    right = [a == b for a, b in zip(labels, truth, strict=True) if b]
+    assert sum(right) / len(right) > (0.95 if model == "rules" else 0.75)
+
+
+def test_the_page_shows_measured_rules(folder):
+    """Protects the page: rules in words with their intervals, everything escaped, and a policy without network."""
+    stored = json.loads((folder / "rules" / "model.json").read_text(encoding="utf-8"))
+    stored["about"]["rules"][0]["text"] = "<script>alert(1)</script>"
+    done = _run("report", "rules", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    page = (folder / "rules" / "report.html").read_text(encoding="utf-8")
+    for rule in stored["about"]["rules"][1:5]:
+        assert rule["text"].replace(">", "&gt;") in page
+    assert "default-src &#39;none&#39;" in page
+    assert "reaction" in page
+    from trueneg.report.model import render
+
+    assert "<script>alert" not in render(stored)
+    bayes = _run("report", "bayes", cwd=folder)
+    assert bayes.returncode == 0
+    assert "no rules to show" in (folder / "bayes" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_holds_no_pickle_and_is_the_same_for_any_number_of_threads(folder):
+    """Protects trust and reproducibility: npz and JSON alone, equal arrays from one thread and from two."""
+    import numpy as np
+
+    arguments = ["--label", "label", "--set", "n_clauses=50", "--set", "specificity=8", "--jobs", "2"]
+    assert _run("fit", "tsetlin", "notes.csv", "--out", "again", *arguments, cwd=folder).returncode == 0
+    assert sorted(p.name for p in (folder / "again").iterdir()) == ["head.npz", "model.json"]
+    with np.load(folder / "rules" / "head.npz") as a, np.load(folder / "again" / "head.npz") as b:
+        for name in ("include", "lower", "weight"):
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fit", "tsetlinn", "notes.csv", "--label", "label", "--out", "x"], "did you mean 'tsetlin'"),
+        (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--set", "claus=3"], "did you mean"),
+        (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--set", "n_clauses"], "name=value"),
+        (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--set", "n_clauses=0"], "n_clauses=0"),
+        (["fit", "tsetlin", "notes.csv", "--label", "lable", "--out", "x"], "did you mean 'label'"),
+        (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--held-out", "1"], "--held-out"),
+        (["predict", "notes.csv", "--model", "nowhere", "--out", "y.csv"], "trueneg fit"),
+        (["predict", "notes.csv", "--model", "rules", "--out", "notes.csv"], "never written to"),
+        (["predict", "notes.csv", "--model", "rules", "--out", "y.xyz"], "kind of file"),
+        (["predict", "short.csv", "--model", "rules", "--out", "y.csv"], "no column"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(folder, arguments, said):
+    """Protects users: what is wrong is one line with the remedy and exit code 2, and no file is left."""
+    (folder / "short.csv").write_text("text\nrash\n", encoding="utf-8")
+    before = (folder / "notes.csv").read_bytes()
+    done = _run(*arguments, cwd=folder)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert (folder / "notes.csv").read_bytes() == before
+    assert not (folder / "x").exists()
+    assert not (folder / "y.csv").exists()
