@@ -268,7 +268,8 @@ def test_ctrl_c(tmp_path, after):
     assert done.poll() is None, "the audit was over before it could be interrupted"
     done.send_signal(signal.SIGINT)
     out, err = done.communicate(timeout=60)
-    assert done.returncode == 130, err
+    # Inside code that a library makes from text Python ends by the signal itself, which a shell calls 130 as well.
+    assert done.returncode in (130, -signal.SIGINT), err
     assert len(err.splitlines()) == 1, err
     assert "interrupted" in err
     assert out == ""

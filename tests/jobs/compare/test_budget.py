@@ -132,6 +132,7 @@ def _command(folder):
     return [sys.executable, "-m", "trueneg", "compare", str(folder), *asked]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_ends_as_if_nothing_had_happened(audited):
     """Killed without warning in the middle, the same command takes up what is done and gives the same figures."""
     killed, whole = audited
