@@ -23,6 +23,8 @@ CLAIMS: dict[str, str] = {
     "tacred-characterise": "trueneg.claims.neighbors:CharacteriseClaim",
     "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
     "tacred-positive-side": "trueneg.claims.neighbors:PositiveSideClaim",
+    "tsetlin-clinical": "trueneg.claims.tsetlin:TsetlinClinical",
+    "tsetlin-newsgroups": "trueneg.claims.tsetlin:TsetlinNewsgroups",
 }
 __all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]
 

@@ -324,6 +324,27 @@ def test_prediction_works_without_numba(monkeypatch):
         _small().fit(X, y)
 
 
+def test_torch_learns_the_same_machine():
+    """Protects device=: weights, drops, several labels and batches give the machine of the compiled loops."""
+    X, y, _ = _xor(150)
+    weight = np.random.default_rng(0).random(150)
+    cases = [
+        ({"clause_drop": 0.3, "literal_drop": 0.1}, y),
+        ({"boost_true_positive": False}, np.stack([y, X[:, 2]], 1)),
+    ]
+    for params, labels in cases:
+        ours, other = (
+            _small(max_iter=3, device=device, **params).fit(sp.csr_matrix(X), labels, sample_weight=weight)
+            for device in (None, "cpu")
+        )
+        np.testing.assert_array_equal(ours.machine_.states(), other.machine_.states())
+        np.testing.assert_array_equal(ours.votes(X), other.votes(X))
+    with pytest.raises(InputError, match="device"):
+        _small(device="cpu", clauses="shared").fit(X, y)
+    with pytest.raises(InputError, match="cannot be used"):
+        _small(device="cuda:99").fit(X, y)
+
+
 def test_search_finds_settings_that_matter():
     """Protects the search: it prefers a machine large enough for the task, and fits it on all rows."""
     X, noisy, truth = _xor(2000)

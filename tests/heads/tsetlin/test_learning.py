@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trueneg.heads._tsetlin import chance
+from trueneg.heads._tsetlin import chance, device
 from trueneg.heads._tsetlin.machine import Machine
 from trueneg.heads._tsetlin.plan import epoch_plan
 from trueneg.heads._tsetlin.rows import Shape, rows_of, unpack_bits
@@ -167,7 +167,7 @@ def _rival(naive, own, literals, on, clause_on, seed, epoch, row):
 
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_every_state_is_that_of_the_naive_machine(option):
-    """Protects the rule: after every row, each automaton and weight is where plain loops on the same chance put it."""
+    """Protects the rule: after every row each state is where plain loops on the same chance put it, in torch too."""
     o = PLAIN | option
     X, y = _case(o)
     shape = Shape(o["features"], o["negation"])
@@ -178,6 +178,7 @@ def test_every_state_is_that_of_the_naive_machine(option):
     moved = False
     for epoch in range(2):
         start = machine.copy()
+        other = machine.copy()
         for count, _ in enumerate(_reference_pass(naive, machine, X, y, o, 7, epoch), start=1):
             if count % 2 and o["classes"] > 1:  # half a row: the target event
                 continue
@@ -187,6 +188,10 @@ def test_every_state_is_that_of_the_naive_machine(option):
         run_pass(machine, rows, y, _settings(o, 7))
         np.testing.assert_array_equal(machine.states(), naive.state)
         np.testing.assert_array_equal(machine.weight, naive.weight)
+        if not o["pool"] and not o["focused"]:
+            device.run_pass(other, rows, y, _settings(o, 7))
+            for name in ("include", "lower", "weight"):
+                np.testing.assert_array_equal(getattr(other, name), getattr(machine, name))
         moved |= bool(machine.included().any())
     assert moved, "no clause includes anything: the case shows nothing"
     literals = [np.concatenate([x, 1 - x]) if o["negation"] else x for x in X]
@@ -216,6 +221,7 @@ def _check_votes(machine, naive, literals, rows):
     alive = [[bool(naive.included(b, j)) for j in range(len(naive.state[b]))] for b in banks]
     expected = [[naive.votes(c, x, on, alive) for c in range(len(naive.weight))] for x in literals]
     np.testing.assert_array_equal(votes(machine, rows), expected)
+    np.testing.assert_array_equal(device.votes(machine, rows, device="cpu"), expected)
 
 
 @settings(max_examples=25, deadline=None)

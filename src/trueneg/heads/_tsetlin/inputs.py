@@ -78,6 +78,12 @@ def _check_numbers(given: dict[str, Any]) -> None:
 def _check_together(given: dict[str, Any]) -> None:
     if given["clauses"] == "shared" and not given["weighted"]:
         raise InputError("clauses='shared' learns by its weights: set weighted=True, or clauses='class'.")
+    device = given["device"]
+    if device is not None and (given["clauses"] == "shared" or given["negative_sampling"] == "focused"):
+        raise InputError("device= learns each class by itself: leave it None with a shared pool or focused sampling.")
+    if device is not None and not isinstance(device, str):
+        msg = f"device={device!r} must be None or the name of a torch device, such as 'cuda'."
+        raise InputError(msg)
     digits = given["mask_bits"]
     if digits is not None and 1.0 / given["specificity"] < 2.0 ** -(digits + 1):
         msg = f"mask_bits={digits} cannot tell 1 / {given['specificity']:g} from 0: raise it, or leave it None."
