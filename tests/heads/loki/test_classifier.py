@@ -1,0 +1,63 @@
+"""The classifier around an estimator and a label space."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import make_pipeline
+
+from trueneg.core.errors import InputError
+from trueneg.heads import GeometryAwareClassifier, MetricLabelSpace, frechet_predict
+
+TREE = MetricLabelSpace.from_tree([(0, 1), (1, 2), (2, 3), (2, 4)])
+
+
+def rows(n=300):
+    """Three of the five labels, told apart by one feature each."""
+    rng = np.random.default_rng(0)
+    y = rng.choice([0, 3, 4], n)
+    return rng.normal(size=(n, 3)) + 2 * np.eye(5)[y][:, [0, 3, 4]], y
+
+
+def test_it_is_the_rule_on_the_estimators_probabilities():
+    """Protects the wrapper: its answers are frechet_predict's, classes that were never trained on among them."""
+    X, y = rows()
+    model = GeometryAwareClassifier(LogisticRegression(), TREE).fit(X, y)
+    plain = LogisticRegression().fit(X, y)
+    expected = frechet_predict(plain.predict_proba(X), TREE, observed=plain.classes_)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    assert {1, 2} & set(expected)
+    np.testing.assert_array_equal(model.classes_, np.arange(5))
+    assert (model.classes_[model.predict_proba(X).argmax(axis=1)] == expected).mean() > 0.99
+
+
+def test_texts_reach_a_pipeline_as_they_are():
+    """Protects users of texts: what the estimator takes, the classifier takes."""
+    X = ["red apple", "green apple", "fast car", "blue car"] * 5
+    y = np.array(["fruit", "fruit", "car", "car"] * 5)
+    space = MetricLabelSpace.from_tree([("car", "thing"), ("fruit", "thing")])
+    model = GeometryAwareClassifier(make_pipeline(TfidfVectorizer(), LogisticRegression(C=100)), space).fit(X, y)
+    assert list(model.predict(["apple", "car", "zebra"])) == ["fruit", "car", "thing"]
+
+
+def test_partial_fit_takes_scikit_learns_own_with_classes():
+    """Protects streams: an estimator that must know its classes at the first call is told."""
+    X, y = rows()
+    model = GeometryAwareClassifier(MultinomialNB(), TREE)
+    model.partial_fit(np.abs(X[:100]), y[:100], classes=[0, 3, 4]).partial_fit(np.abs(X[100:]), y[100:])
+    whole = GeometryAwareClassifier(MultinomialNB(), TREE).fit(np.abs(X), y)
+    np.testing.assert_allclose(model.predict_proba(np.abs(X)), whole.predict_proba(np.abs(X)), atol=1e-9)
+
+
+def test_bad_input_gets_one_line():
+    """Protects the user: labels without a distance, and what cannot stream, are refused before anything is learned."""
+    X, y = rows()
+    with pytest.raises(InputError, match="7 is missing from the metric"):
+        GeometryAwareClassifier(LogisticRegression(), TREE).fit(X, np.where(y == 4, 7, y))
+    with pytest.raises(InputError, match="no partial_fit"):
+        GeometryAwareClassifier(LogisticRegression(), TREE).partial_fit(X, y)
+    with pytest.raises(InputError, match="temperature"):
+        GeometryAwareClassifier(LogisticRegression(), TREE, temperature=0).fit(X, y)
