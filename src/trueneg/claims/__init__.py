@@ -9,6 +9,9 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
+    "loki-newsgroups": "trueneg.claims.loki:LokiNewsgroups",
+    "loki-next-class": "trueneg.claims.loki:LokiNextClass",
+    "loki-random-trees": "trueneg.claims.loki:LokiRandomTrees",
     "naive-bayes-frozen-features": "trueneg.claims.naive_bayes:NaiveBayesFrozenFeatures",
     "naive-bayes-sample-complexity": "trueneg.claims.naive_bayes:NaiveBayesSampleComplexity",
     "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
@@ -25,6 +28,7 @@ CLAIMS: dict[str, str] = {
     "tacred-positive-side": "trueneg.claims.neighbors:PositiveSideClaim",
     "tsetlin-clinical": "trueneg.claims.tsetlin:TsetlinClinical",
     "tsetlin-newsgroups": "trueneg.claims.tsetlin:TsetlinNewsgroups",
+    "tsetlin-reviews": "trueneg.claims.tsetlin:TsetlinReviews",
 }
 __all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]
 
