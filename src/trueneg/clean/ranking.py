@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits
 
 from trueneg.clean.confident_learning import (
     blocks,
@@ -618,11 +619,13 @@ class SuspectRanker(BaseEstimator):
             rows = np.concatenate([ordered[:half], ordered[rest]])
             weight = np.concatenate([np.ones(half), np.full(half, (len(ordered) - half) / half)])
         u, v = np.empty(len(rows)), np.empty(len(rows))
-        for part in blocks(len(rows), evidence.n_classes):
-            q = q_of(rows[part]).astype(np.float64)
-            given = codes[rows[part]]
-            u[part] = _wrongness(q, given, self.transition_)
-            v[part] = _wrongness(_deconvolved(q, self.transition_), given, self.transition_)
+        # Threads cost these small products more than they give.
+        with threadpool_limits(limits=1, user_api="blas"):
+            for part in blocks(len(rows), evidence.n_classes):
+                q = q_of(rows[part]).astype(np.float64)
+                given = codes[rows[part]]
+                u[part] = _wrongness(q, given, self.transition_)
+                v[part] = _wrongness(_deconvolved(q, self.transition_), given, self.transition_)
         low, high = float(weight @ u), float(weight @ v)
         self.total_range_ = (low, high)
         target = v if suspect.sum() == 1 else 0.5 * (u + v)

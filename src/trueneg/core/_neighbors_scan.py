@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 
+_AHEAD = 32  # cells whose queries are fetched before their turn
 _LIST = 1024  # cells noted before they are handed to their queries
 _SPARE = 4  # cells' room that must be free after a query was relieved of cells
 _ROW = 0x7FFFFFFF  # the part of a packed cell that is its pool row
@@ -220,7 +221,11 @@ def _flush(n: int, who: Any, what: Any, state: Any, one: Any, two: Any, exclude:
     """Hand the noted cells to their queries, unless the rules ban them."""
     floor, held, count = state[2], state[3], state[4]
     own, other, k = one[2], two[2], state[0].shape[1]
+    ahead = np.zeros(1, dtype=np.int64)
     for i in range(n):
+        if i % _AHEAD == 0:  # read what the next ones need in one go: these waits overlap, those below would not
+            for j in range(i, min(i + _AHEAD, n)):
+                ahead[0] += held[who[j], 0] + held[who[j], min(k, 8)]
         q, p = who[i], what[i] & _ROW
         if exclude.shape[0] > 0 and exclude[q] == p:
             continue

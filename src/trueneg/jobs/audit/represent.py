@@ -243,7 +243,7 @@ def _loss(kind: str, texts: list[str], y: np.ndarray, train: np.ndarray, test: n
         matrix = _vectorizer(kind).fit_transform(texts)
     except ValueError:
         return float("inf")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_blas_thread():
         # A fit cut short at 100 steps compares the two as well as a finished one.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(max_iter=100, C=10.0).fit(matrix[train], y[train])
@@ -293,13 +293,21 @@ def out_of_fold(
     others = np.flatnonzero(codes < 0)
     for number, (train, test) in enumerate(split):
         progress(f"out-of-fold probabilities ({name}), fold {number + 1} of {folds}")
-        model = make().fit(inputs[labelled[train]], y[train])
+        with one_blas_thread():
+            model = make().fit(inputs[labelled[train]], y[train])
         seen = model.classes_
         proba[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
         if others.size:
             proba[np.ix_(others, seen)] += model.predict_proba(inputs[others]) / folds
     proba /= proba.sum(axis=1, keepdims=True)
     return proba, name
+
+
+def one_blas_thread() -> Any:
+    """Return a context in which BLAS takes one thread: the solver's many short steps wait longer than they gain."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _folds(y: np.ndarray, together: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -345,7 +353,8 @@ def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed:
     train, test = train_test_split(some, test_size=0.25, stratify=codes[some], random_state=seed)
     losses = []
     for _, make, inputs in candidates:
-        model = make().fit(inputs[train], codes[train])
+        with one_blas_thread():
+            model = make().fit(inputs[train], codes[train])
         proba = model.predict_proba(inputs[test]).astype(float)
         proba /= proba.sum(axis=1, keepdims=True)
         losses.append(log_loss(codes[test], proba, labels=model.classes_))
