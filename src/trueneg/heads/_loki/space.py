@@ -19,6 +19,8 @@ _BLOCK = 1 << 22  # cells of a block of results, 32 MiB in float64
 # Expected distances closer than this share of the row's largest are equal: the first label in order is taken.
 _TIE = 1e-12
 _MOST_IN_GRAPH = 20_000
+# Below this a probability moves no sum; left in, numbers too small for float32 slow a product down forty times.
+_NOTHING = 1e-30
 
 
 class MetricLabelSpace(ABC):
@@ -183,13 +185,13 @@ class MetricLabelSpace(ABC):
         return np.maximum(out, 0.0)
 
     @abstractmethod
-    def blocks(self, weights: NDArray[np.float64], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def blocks(self, weights: NDArray[Any], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield slices of rows and ``sum_l p_l d(y, l)^2`` for all labels y, (rows, K)."""
 
     @abstractmethod
     def _paired(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]: ...
 
-    def nearest(self, weights: NDArray[np.float64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+    def nearest(self, weights: NDArray[Any], at: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the Frechet mean of each row of weights, (n,); the first of equals."""
         out = np.empty(len(weights), np.int64)
         for part, cells in self.blocks(weights, at):
@@ -210,12 +212,12 @@ class TreeSpace(MetricLabelSpace):
         """Whether every vertex of the tree is a label."""
         return len(self.labels) == len(self.tree.parent)
 
-    def blocks(self, weights: NDArray[np.float64], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def blocks(self, weights: NDArray[Any], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Two passes over the tree for a few samples at a time."""
         step = lanes(len(self.tree.parent))
         for start in range(0, len(weights), step):
             part = slice(start, start + step)
-            yield part, second_moments(self.tree, self.depth, self.at[at], weights[part])[self.at].T
+            yield part, second_moments(self.tree, self.depth, self.at[at], _mass(weights[part]))[self.at].T
 
     def _paired(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.tree.distances(self.at[a], self.at[b])
@@ -230,12 +232,12 @@ class EmbeddingSpace(MetricLabelSpace):
         self.vectors = vectors - vectors.mean(axis=0, dtype=np.float64).astype(vectors.dtype)
         self.square = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
-    def blocks(self, weights: NDArray[np.float64], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def blocks(self, weights: NDArray[Any], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Two products a block, of which the first gives the expected points."""
         step = max(16, _BLOCK // len(self.labels))
         for start in range(0, len(weights), step):
             part = slice(start, start + step)
-            p = weights[part].astype(self.vectors.dtype)
+            p = _mass(weights[part]).astype(self.vectors.dtype)
             cells = (p @ self.vectors[at]) @ (-2 * self.vectors.T)
             cells += p.sum(axis=1, keepdims=True) * self.square
             cells += (p @ self.square[at])[:, None]
@@ -252,19 +254,26 @@ class MatrixSpace(MetricLabelSpace):
     def __init__(self, labels: NDArray[Any], matrix: NDArray[np.float64]) -> None:
         self.labels, self.matrix = labels, matrix
 
-    def blocks(self, weights: NDArray[np.float64], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    def blocks(self, weights: NDArray[Any], at: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Squares of the observed rows alone are formed."""
         squares = np.square(self.matrix[at])
         step = max(16, _BLOCK // len(self.labels))
         for start in range(0, len(weights), step):
             part = slice(start, start + step)
-            yield part, weights[part] @ squares
+            yield part, _mass(weights[part]) @ squares
 
     def _paired(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.matrix[a, b]
 
 
 # -- private -------------------------------------------------------------------------------------------------------
+
+
+def _mass(proba: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a block of probabilities in float64, those of nothing as zero; the input as a whole is never copied."""
+    mass = proba.astype(np.float64)
+    mass[mass < _NOTHING] = 0.0
+    return mass
 
 
 def _named(labels: ArrayLike, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

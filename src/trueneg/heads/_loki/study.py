@@ -88,6 +88,7 @@ def error_study(
     n_vertices: int = 60,
     n_observed: int = 6,
     n_trees: int = 20,
+    permute: bool = False,
     random_state: int | np.random.Generator | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ErrorAt]:
@@ -104,6 +105,8 @@ def error_study(
         Labels of a tree, and those with probabilities: the first picks of :func:`next_class`.
     n_trees : int, default=20
         Trees a setting; their mean has a bootstrap interval.
+    permute : bool, default=False
+        Permute the labels that are learned from: what chance alone gives.
     random_state : int, Generator or None, default=None
         Seed.
     progress : callable or None, default=None
@@ -127,7 +130,7 @@ def error_study(
     settings += [(middle[0], middle[1], v) for v in dimensions]
     out = []
     for diameter, n, d in settings:
-        errors = [_error(diameter, n, d, n_vertices, n_observed, rng) for _ in range(n_trees)]
+        errors = [_error(diameter, n, d, n_vertices, n_observed, permute, rng) for _ in range(n_trees)]
         estimate = bootstrap(lambda e: float(np.mean(e)), np.array(errors), random_state=rng)
         out.append(ErrorAt(diameter, n, d, estimate))
         if progress is not None:
@@ -135,7 +138,9 @@ def error_study(
     return out
 
 
-def _error(diameter: int, n: int, d: int, n_vertices: int, n_observed: int, rng: np.random.Generator) -> float:
+def _error(
+    diameter: int, n: int, d: int, n_vertices: int, n_observed: int, permute: bool, rng: np.random.Generator
+) -> float:
     from sklearn.linear_model import LogisticRegression
 
     space = MetricLabelSpace.from_tree(random_tree(n_vertices, diameter=diameter, random_state=rng))
@@ -146,6 +151,8 @@ def _error(diameter: int, n: int, d: int, n_vertices: int, n_observed: int, rng:
     codes = (X @ true + rng.gumbel(size=(n, len(observed)))).argmax(axis=1)
     if len(np.unique(codes)) < 2:
         codes[:2] = [0, 1]
+    if permute:
+        codes = rng.permutation(codes)
     model = LogisticRegression(max_iter=500).fit(X, codes)
     proba = np.zeros((len(X_test), len(observed)))
     proba[:, model.classes_] = model.predict_proba(X_test)
