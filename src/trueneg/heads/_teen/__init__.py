@@ -1,0 +1,1 @@
+"""The parts of trueneg.heads.teen, which is where they are public."""
