@@ -33,6 +33,7 @@ from trueneg.heads._tsetlin.lanes import (
 __all__ = ["Bank", "Events", "Rule", "evaluate", "fill", "hashed", "train_bank", "type_one", "type_two"]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
+NO_BUDGET = 2**62  # more literals than there can be: they need not be counted
 
 
 class Rule(NamedTuple):
@@ -144,14 +145,15 @@ def move(place: Any, at: int, up: Any, down: Any) -> None:
         carry, borrow = and_(old, up), andnot(down, old)
         store(place.lower, low + 8 * plane, xor(old, or_(up, down)))
         up, down = carry, borrow
-        if not any_(or_(up, down)):
-            return
     store(place.include, at, xor(load(place.include, at), or_(up, down)))
 
 
 @compiled(forceinline=True)
 def type_one(place: Any, clause: int, true: bool, key: Any, rule: Any) -> None:
-    """Type I: a true clause takes up satisfied literals and lets go of others; a false one lets go of all."""
+    """Type I: a true clause takes up satisfied literals and lets go of others; a false one lets go of all.
+
+    No block is skipped, and no ripple ends early: a branch that the processor guesses wrong costs more than a block.
+    """
     for at in range(0, place.words, 8):
         here = clause * place.words + at
         low = here * len(place.planes)
@@ -166,13 +168,11 @@ def type_one(place: Any, clause: int, true: bool, key: Any, rule: Any) -> None:
         if true:
             satisfied = and_(load(place.literals, at), on)
             up, down = andnot(satisfied, every), andnot(down, satisfied)
-        if any_(down) or (not rule.boost and any_(up)):
-            mask = draw(key, at // 8, rule.numerator, rule.digits)
-            down = and_(down, mask)
-            if not rule.boost:
-                up = andnot(up, mask)
-        if any_(or_(up, down)):
-            move(place, here, up, down)
+        mask = draw(key, at // 8, rule.numerator, rule.digits)
+        down = and_(down, mask)
+        if not rule.boost:
+            up = andnot(up, mask)
+        move(place, here, up, down)
 
 
 @compiled(forceinline=True)
@@ -191,7 +191,7 @@ def learn_clause(place: Any, weight: Any, clause: int, kind: Any, key: Any, rule
     if wanted:
         if true and rule.weighted and weight[clause] < 2147483647:
             weight[clause] += 1
-        within = true and size(place, clause) <= rule.budget
+        within = true and (rule.budget >= NO_BUDGET or size(place, clause) <= rule.budget)
         type_one(place, clause, within, key, rule)
     elif true and rule.second:
         if rule.weighted and weight[clause] > 1:
@@ -212,6 +212,7 @@ def train_bank(bank: Any, rows: Any, events: Any, stream: Any, rule: Any) -> Any
         on.shape[0],
         bank.planes,
     )
+    coins = np.empty(weight.shape[0], dtype=np.uint64)
     chances, trues = 0.0, 0
     for event in range(events.row.shape[0]):
         row, target = events.row[event], events.target[event]
@@ -227,9 +228,11 @@ def train_bank(bank: Any, rows: Any, events: Any, stream: Any, rule: Any) -> Any
         chances += chance
         key = hashed(stream + _GAMMA * np.uint64(row + 1))
         automata = hashed(key ^ _GAMMA)
+        for j in range(weight.shape[0]):  # by itself, so that it runs in lanes
+            coins[j] = hashed(key + _GAMMA * np.uint64(j + 1)) >> np.uint64(11)
+        limit = chance * 2.0**53
         for j in range(weight.shape[0]):
-            coin = np.float64(hashed(key + _GAMMA * np.uint64(j + 1)) >> np.uint64(11)) * 2.0**-53
-            if coin < chance and clause_on[j]:
+            if np.float64(coins[j]) < limit and clause_on[j]:
                 own = hashed(automata + _GAMMA * np.uint64(j + 1))
                 learn_clause(place, weight, j, (output[j], (j % 2 == 0) == target), own, rule)
     return chances, trues

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from trueneg.heads._tsetlin.lanes import compiled
-from trueneg.heads._tsetlin.learn import Place, evaluate, fill, hashed, learn_clause, size, type_one, type_two
+from trueneg.heads._tsetlin.learn import (
+    NO_BUDGET,
+    Place,
+    evaluate,
+    fill,
+    hashed,
+    learn_clause,
+    size,
+    type_one,
+    type_two,
+)
 
 __all__ = ["train_focused", "train_pool"]
 
@@ -70,7 +80,7 @@ def _pool_event(place: Any, weight: Any, output: Any, event: Any, key: Any, rule
         if output[j] and (wanted or rule.second):
             weight[base + j] += 1 if target else -1
         if wanted:
-            type_one(place, j, output[j] and size(place, j) <= rule.budget, own, rule)
+            type_one(place, j, output[j] and (rule.budget >= NO_BUDGET or size(place, j) <= rule.budget), own, rule)
         elif output[j] and rule.second:
             type_two(place, j)
     return chance

@@ -16,8 +16,6 @@ from trueneg.heads._tsetlin.rows import Rows
 
 __all__ = ["Pass", "Settings", "require_numba", "run_pass"]
 
-_NO_BUDGET = 2**62
-
 
 class Settings(NamedTuple):
     """What a pass needs to know besides the machine and the rows."""
@@ -85,9 +83,9 @@ def run_pass(
 
 
 def _rule(settings: Settings) -> Any:
-    from trueneg.heads._tsetlin.learn import Rule
+    from trueneg.heads._tsetlin.learn import NO_BUDGET, Rule
 
-    budget = _NO_BUDGET if settings.budget is None else settings.budget
+    budget = NO_BUDGET if settings.budget is None else settings.budget
     weighted, boost, second = bool(settings.weighted), bool(settings.boost), bool(settings.second)
     return Rule(int(settings.threshold), *settings.rate, boost, weighted, int(budget), second)
 
