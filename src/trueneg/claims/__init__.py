@@ -26,6 +26,7 @@ CLAIMS: dict[str, str] = {
     "tacred-characterise": "trueneg.claims.neighbors:CharacteriseClaim",
     "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
     "tacred-positive-side": "trueneg.claims.neighbors:PositiveSideClaim",
+    "teen-omniglot": "trueneg.claims.teen:TeenOmniglot",
     "tsetlin-clinical": "trueneg.claims.tsetlin:TsetlinClinical",
     "tsetlin-newsgroups": "trueneg.claims.tsetlin:TsetlinNewsgroups",
     "tsetlin-reviews": "trueneg.claims.tsetlin:TsetlinReviews",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,8 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Cost: O(n d) to learn, O(n d K) to predict. Embeddings should be centred, or come from a network trained with
-    cosines: a large common direction makes all cosines alike.
+    Cost: O(n d) to learn, O(n d K) to predict; means are float64, cosines of the type of the rows.
+    Embeddings should be centred, or come from a network trained with cosines: a large common direction makes all cosines alike.
 
     References
     ----------
@@ -128,8 +129,11 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the label of the prototype nearest by cosine, (n,); the first of equals."""
-        cosines = self._cosines(X)
-        return np.asarray(self.classes_[cosines.argmax(axis=1)])
+        rows = self._rows(X)
+        codes = np.empty(len(rows), np.int64)
+        for part, cosines in self._blocks(rows):
+            codes[part] = cosines.argmax(axis=1)
+        return np.asarray(self.classes_[codes])
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return a softmax of ``scale`` times the cosines, (n, K); not calibrated."""
@@ -173,25 +177,36 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         return _softmax(self.tau * (unit @ base.T))
 
     def _cosines(self, X: ArrayLike) -> NDArray[np.float64]:
-        check_is_fitted(self, "prototypes_")
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        rows = self._rows(X)
         out = np.empty((len(rows), len(self.classes_)))
+        for part, cosines in self._blocks(rows):
+            out[part] = cosines
+        return out
+
+    def _rows(self, X: ArrayLike) -> NDArray[Any]:
+        check_is_fitted(self, "prototypes_")
+        return np.asarray(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
+
+    def _blocks(self, rows: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield slices of rows and cosines with the prototypes, of the rows' type."""
+        prototypes = self.prototypes_.astype(rows.dtype).T
         step = max(256, _BLOCK // max(rows.shape[1], len(self.classes_)))
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            out[part] = _unit(rows[part].astype(np.float64)) @ self.prototypes_.T
-        # A class without weight has no mean, and is not predicted.
-        out[:, self.stats_.counts == 0] = -2.0
-        return out
+            cosines = _unit(rows[part]) @ prototypes
+            # A class without weight has no mean, and is not predicted.
+            cosines[:, self.stats_.counts == 0] = -2.0
+            yield part, cosines
 
 
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unit(rows: NDArray[Any]) -> NDArray[Any]:
     """Return rows of length 1; a row of zeros stays."""
     # Divided by the largest entry first: squares of tiny or huge numbers leave the range of floats.
     largest = np.abs(rows).max(axis=1, keepdims=True)
-    scaled = rows / np.where(largest > 0, largest, 1.0)
+    scaled = rows / np.where(largest > 0, largest, 1).astype(rows.dtype)
     length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
-    return np.asarray(scaled / np.where(length > 0, length, 1.0))
+    scaled /= np.where(length > 0, length, 1).astype(rows.dtype)
+    return np.asarray(scaled)
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
