@@ -20,7 +20,7 @@ class TeenOmniglot:
 
     id = "teen-omniglot"
     system = "heads.teen"
-    paper = "Wang, Zhou, Zhang, Ye, Zhan, Ye (2023), Training-Free Prototype Calibration, arXiv 2312.05229"
+    paper = "Wang, Zhou, Zhang, Zhan, Ye (2023), Training-Free Prototype Calibration, arXiv 2312.05229"
     statement = (
         "Omniglot, 150 base and 92 new characters, discriminant features learned from the base ones, 30 episodes of 40 "
         "ways and 5 shots: TEEN takes fewer new characters for base ones by 2 points or more, gets 1 point or more of "

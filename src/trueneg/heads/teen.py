@@ -1,6 +1,6 @@
 """TEEN: prototypes that take new classes of a few shots, drawn towards the base classes they resemble.
 
-Wang, Zhou, Zhang, Ye, Zhan and Ye (2023), "Few-Shot Class-Incremental Learning via Training-Free Prototype
+Wang, Zhou, Zhang, Zhan and Ye (2023), "Few-Shot Class-Incremental Learning via Training-Free Prototype
 Calibration", arXiv 2312.05229. A class is the mean of its embeddings and a row goes to the prototype of the largest
 cosine. Means of five rows are poor: rows of new classes are taken for base classes that look alike. TEEN mixes into a
 new prototype the base prototypes, weighted by a softmax of their cosines with it; nothing is trained.

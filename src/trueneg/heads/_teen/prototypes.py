@@ -53,11 +53,12 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     Cost: O(n d) to learn, O(n d K) to predict; means are float64, cosines of the type of the rows.
-    Embeddings should be centred, or come from a network trained with cosines: a large common direction makes all cosines alike.
+    Embeddings should be centred, or come from a network trained with cosines: a large common direction makes all
+    cosines alike.
 
     References
     ----------
-    Wang et al. (2023), arXiv 2312.05229, equations 4 to 6.
+    Wang et al. (2023), arXiv 2312.05229.
     """
 
     stats_: ClassStats
