@@ -135,6 +135,15 @@ REMEDIES: tuple[Remedy, ...] = (
     Remedy(
         "naive-bayes", "naive Bayes head", threshold.naive_bayes, "head", (), True, "GaussianNaiveBayes().fit(X, y)"
     ),
+    Remedy(
+        "tsetlin",
+        "Tsetlin machine head",
+        threshold.tsetlin,
+        "head",
+        (),
+        False,
+        "TsetlinMachineClassifier(n_clauses=200, threshold=800).fit(X, y)",
+    ),
 )
 
 

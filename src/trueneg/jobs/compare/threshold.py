@@ -129,3 +129,19 @@ def naive_bayes(fold: Fold) -> Model:
 
     head = GaussianNaiveBayes().fit(fold.dense, fold.y)
     return Model(lambda view: full(head.predict_proba(view.dense), head.classes_, fold.n_classes), len(fold.y))
+
+
+def tsetlin(fold: Fold) -> Model:
+    """Put a Tsetlin machine in the place of the base learner: words present or not, other columns cut into steps."""
+    from scipy.sparse import issparse
+
+    from trueneg.heads import TsetlinMachineClassifier
+
+    sparse = issparse(fold.X)
+    head = TsetlinMachineClassifier(n_clauses=200, threshold=800, random_state=fold.seed)
+    head.fit(fold.X > 0 if sparse else fold.dense, fold.y)
+    return Model(
+        lambda view: full(head.predict_proba(view.X > 0 if sparse else view.dense), head.classes_, fold.n_classes),
+        len(fold.y),
+        note=str(head.readability_),
+    )
