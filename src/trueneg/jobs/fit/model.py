@@ -19,6 +19,7 @@ from trueneg.jobs.fit.heads import head_of
 __all__ = ["SCHEMA", "Model"]
 
 SCHEMA = "trueneg/model/1"
+_ROWS = 4096  # dense rows at a time
 
 
 @dataclass(eq=False)
@@ -54,7 +55,8 @@ class Model:
         if self.head == "tsetlin":
             scores = self.fitted.votes(X).astype(np.float64)
         else:
-            scores = self.fitted.predict_log_proba(X.toarray().astype(np.float32))
+            blocks = [X[start : start + _ROWS] for start in range(0, max(1, X.shape[0]), _ROWS)]
+            scores = np.concatenate([self.fitted.predict_log_proba(b.toarray().astype(np.float32)) for b in blocks])
         best = scores.argmax(axis=1)
         ranked = np.sort(scores, axis=1)
         margin = ranked[:, -1] - ranked[:, -2] if scores.shape[1] > 1 else np.zeros(len(scores))
