@@ -1,7 +1,7 @@
 """Exact top-k against what people use now: cleanlab's neighbour graph, faiss flat, the bare product.
 
 20,000 x 128 float32 (50 clusters with noise), k = 10, cosine, never itself, one BLAS thread. Each side runs
-in a process of its own: best CPU time of three runs after a warm-up on 2,100 rows (compiling and imports are
+in a process of its own: best CPU time of seven runs after a warm-up on 2,100 rows (compiling and imports are
 not counted), and the peak resident memory of the runs above what was resident just before the first. A sixth
 process streams a pool of 1,000,000 x 64 past 10,000 queries once, where only the memory has a bar.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-N, D, K, WARM, REPEATS = 20_000, 128, 10, 2_100, 3
+N, D, K, WARM, REPEATS = 20_000, 128, 10, 2_100, 7
 POOL, QUERIES, WIDTH = 1_000_000, 10_000, 64
 
 

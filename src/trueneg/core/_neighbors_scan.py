@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 _AHEAD = 32  # cells whose queries are fetched before their turn
-_LIST = 1024  # cells noted before they are handed to their queries
+_LIST = 256  # cells noted before they are handed to their queries
 _SPARE = 4  # cells' room that must be free after a query was relieved of cells
 _ROW = 0x7FFFFFFF  # the part of a packed cell that is its pool row
 _BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # every shift of it starts with other six bits
