@@ -1,7 +1,10 @@
 """The import budget: what must not be loaded, and how fast a refusal comes."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,14 @@ def test_bad_argument_exits_with_2_or_1_and_no_traceback():
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_fresh_machine_gets_what_the_groups_name():
+    """A package that only one of the two lists names is there on the machine it was tried on, and on no other."""
+    root = Path(__file__).parents[1]
+    groups = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    made = (root / "Makefile").read_text(encoding="utf-8")
+    for group in ("test", "docs", "lint"):
+        recipe = re.search(rf"^\$\(V\)/\.{group}:.*\n\t(.*)$", made, re.MULTILINE)
+        assert recipe is not None
+        assert set(re.findall(r'"([^"]+)"', recipe[1])) == set(groups[group]), group
