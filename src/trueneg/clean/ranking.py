@@ -137,11 +137,15 @@ def _by_falling(score: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
     A score that float32 holds exactly and its row make one whole number, and whole numbers sort fastest.
     """
-    bits = (0.0 - score[rows]).astype(np.float32).view(np.int32)
-    packed = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32
-    packed |= rows
+    packed = np.empty(len(rows), dtype=np.int64)
+    for part in blocks(len(rows), 1):
+        bits = (0.0 - score[rows[part]]).astype(np.float32).view(np.int32)
+        packed[part] = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+        packed[part] <<= 32
+        packed[part] |= rows[part]
     packed.sort()
-    return (packed & 0xFFFFFFFF).astype(np.int32)
+    packed &= 0xFFFFFFFF
+    return packed.astype(np.int32)
 
 
 def _derivatives(
