@@ -59,12 +59,19 @@ class Negatives(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What a verifier says: ``accept`` is 1, 0 or -1; abstaining, time-out and error are -1, never 1."""
+    """What a verifier says of each candidate; :mod:`trueneg.core.verdicts` makes and checks them.
+
+    ``accept`` (n,) is 1, 0 or -1; abstaining, time-out, error and an answer that cannot be parsed are -1, never 1.
+    ``probability`` (n,) is that of being correct, NaN where the verifier gives none; ``reason`` has one text each;
+    ``cost`` (n,) is in the verifier's own unit; ``outcome`` (n,) says why: ``accept``, ``reject``, ``abstain``,
+    ``timeout``, ``error`` or ``unparsed`` (None: as ``accept`` says, -1 being ``abstain``).
+    """
 
     accept: NDArray[np.int8]
     probability: NDArray[np.floating[Any]]
     reason: Sequence[str]
     cost: NDArray[np.floating[Any]]
+    outcome: NDArray[np.str_] | None = None
 
 
 class Evidence(NamedTuple):
