@@ -44,6 +44,11 @@ app.command(
     "trueneg.cli.fit:fit", name="fit", help="Fit a head to a labelled table: rules that can be read, or naive Bayes."
 )
 app.command("trueneg.cli.predict:predict", name="predict", help="Label a table with a model that fit wrote.")
+app.command(
+    "trueneg.cli.run_code:run_code",
+    name="run-code",
+    help="Run generated programs on hidden tests in a sandbox, and write an attempts table.",
+)
 app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")
