@@ -9,6 +9,9 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
+    "intrusion-budget": "trueneg.claims.intrusion:IntrusionBudget",
+    "intrusion-conformal": "trueneg.claims.intrusion:IntrusionCombined",
+    "intrusion-equal-detection": "trueneg.claims.intrusion:IntrusionDetection",
     "loki-newsgroups": "trueneg.claims.loki:LokiNewsgroups",
     "loki-next-class": "trueneg.claims.loki:LokiNextClass",
     "loki-random-trees": "trueneg.claims.loki:LokiRandomTrees",
@@ -16,6 +19,8 @@ CLAIMS: dict[str, str] = {
     "naive-bayes-sample-complexity": "trueneg.claims.naive_bayes:NaiveBayesSampleComplexity",
     "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
     "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
+    "resampling-models": "trueneg.claims.resampling:ResamplingSeveralModels",
+    "resampling-programs": "trueneg.claims.resampling:ResamplingPrograms",
     "smote-calibration": "trueneg.claims.smote:SmoteCalibration",
     "smote-widens": "trueneg.claims.smote:SmoteWidens",
     "suspects-calibrated": "trueneg.claims.ranking:SuspectsCalibrated",
