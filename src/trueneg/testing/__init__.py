@@ -1,8 +1,9 @@
 """Conformance checks for the shared shapes, public so that plug-ins can run them too.
 
-``check_cleaner(estimator)``, ``check_head(estimator)`` and ``check_sampler(estimator)`` run every
-check and raise ``AssertionError`` at the first that fails; ``cleaner_checks()``, ``head_checks()``
-and ``sampler_checks()`` yield the checks one by one, e.g. for ``pytest.mark.parametrize``.
+``check_cleaner(estimator)``, ``check_head(estimator)``, ``check_rejecter(estimator)`` and
+``check_sampler(estimator)`` run every check and raise ``AssertionError`` at the first that fails;
+``cleaner_checks()``, ``head_checks()``, ``rejecter_checks()`` and ``sampler_checks()`` yield the
+checks one by one, e.g. for ``pytest.mark.parametrize``.
 ``check_degenerate(call, name)`` tries any function on the inputs of ``DEGENERATE``, which break
 reference code.
 """
@@ -17,10 +18,12 @@ _PUBLIC = {
     "check_cleaner": "cleaner",
     "check_degenerate": "degenerate",
     "check_head": "head",
+    "check_rejecter": "rejecter",
     "check_sampler": "sampler",
     "cleaner_checks": "cleaner",
     "degenerate_case": "degenerate",
     "head_checks": "head",
+    "rejecter_checks": "rejecter",
     "sampler_checks": "sampler",
 }
 __all__ = sorted(_PUBLIC)

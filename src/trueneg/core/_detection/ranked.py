@@ -1,0 +1,147 @@
+"""Rows sorted by score once, so that every figure and every resample of it is one pass over weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueneg.core._intervals.estimate import normal_quantile
+from trueneg.core._intervals.inputs import vector_of
+from trueneg.core.errors import InputError
+from trueneg.core.intervals import Estimate
+
+__all__ = ["Ranked", "area", "resampled", "truth_of"]
+
+
+def area(height: NDArray[np.float64], width: NDArray[np.float64]) -> float:
+    """Return the area under a line through points of rising ``width``, by trapezoids."""
+    return float(np.diff(width) @ (height[1:] + height[:-1])) / 2
+
+
+def truth_of(known: ArrayLike) -> NDArray[np.bool_]:
+    """Return which rows are known, checked; both kinds must be there."""
+    truth = np.asarray(known)
+    if truth.ndim != 1 or truth.dtype.kind not in "biuf" or not ((truth == 0) | (truth == 1)).all():
+        raise InputError("known must hold one 0 or 1 a row: 1 for a row of a known class, 0 for an unknown one.")
+    truth = truth.astype(bool)
+    if truth.all() or not truth.any():
+        which = "unknown" if truth.all() else "known"
+        msg = f"there is no {which} row among {len(truth):,}: this figure compares known rows with unknown ones."
+        raise InputError(msg)
+    return truth
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Rows from the most familiar to the least; tied rows enter together.
+
+    Attributes
+    ----------
+    known : ndarray of bool of shape (n,)
+        In the order of the rows as they were given.
+    order : ndarray of shape (n,)
+        Rows from the highest score down.
+    ends : ndarray of shape (n_distinct,)
+        Place in ``order`` of the last row of each distinct score.
+    thresholds : ndarray of shape (n_distinct,)
+        The distinct scores, falling.
+    """
+
+    known: NDArray[np.bool_]
+    order: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    thresholds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, known: ArrayLike, scores: ArrayLike) -> Ranked:
+        """Sort once."""
+        truth = truth_of(known)
+        s = vector_of(scores, "scores")
+        if len(s) != len(truth):
+            msg = f"known has {len(truth)} rows and scores {len(s)}: give one score a row."
+            raise InputError(msg)
+        order = np.argsort(-s, kind="stable")
+        s = s[order]
+        ends = np.append(np.flatnonzero(s[1:] != s[:-1]), len(s) - 1)
+        return cls(truth, order, ends, s[ends])
+
+    def shares(self, weight: NDArray[np.float64] | None = None, among: NDArray[np.bool_] | None = None) -> Any:
+        """Return the shares of known and of unknown rows at or above each threshold, (n_distinct + 1,) each, from 0.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (n,) or None, default=None
+            Of each row, in the order given.
+        among : ndarray of bool of shape (n,) or None, default=None
+            Count only these known rows; the share stays one of all known rows.
+        """
+        w = np.ones(len(self.order)) if weight is None else weight
+        hit = w * self.known
+        total, other = hit.sum(), (w * ~self.known).sum()
+        if total <= 0 or other <= 0:
+            return None
+        if among is not None:
+            hit = hit * among
+        tpr = np.append(0.0, np.cumsum(hit[self.order])[self.ends]) / total
+        fpr = np.append(0.0, np.cumsum((w * ~self.known)[self.order])[self.ends]) / other
+        return tpr, fpr
+
+
+def resampled(
+    stat: Callable[[NDArray[np.float64] | None], float],
+    known: NDArray[np.bool_],
+    *,
+    groups: ArrayLike | None,
+    n_boot: int,
+    level: float,
+    random_state: int | np.random.Generator | None,
+) -> Estimate:
+    """Bootstrap a figure of weights: known and unknown rows drawn apart, or whole groups.
+
+    Parameters
+    ----------
+    stat : callable
+        ``stat(weights or None) -> float``; NaN where a resample of groups lacks one kind.
+    """
+    normal_quantile(level)
+    if n_boot < 2:
+        msg = f"n_boot={n_boot}: at least 2 resamples are needed, 1000 for a 95 % interval."
+        raise InputError(msg)
+    rng, n = np.random.default_rng(random_state), len(known)
+    codes = None
+    if groups is not None:
+        g = np.asarray(groups)
+        if g.shape != (n,):
+            msg = f"groups has shape {g.shape}: give one group a row, shape ({n},)."
+            raise InputError(msg)
+        names, codes = np.unique(g, return_inverse=True)
+        codes = codes.reshape(-1)
+        if len(names) < 2:
+            raise InputError("there is one group only: resampling groups needs two or more; leave groups out for rows.")
+    parts = [np.flatnonzero(known), np.flatnonzero(~known)]
+    draws = np.empty(n_boot)
+    for b in range(n_boot):
+        if codes is None:
+            weight = np.zeros(n)
+            for part in parts:
+                weight[part] = np.bincount(rng.integers(0, len(part), len(part)), minlength=len(part))
+        else:
+            k = int(codes.max()) + 1
+            weight = np.bincount(rng.integers(0, k, k), minlength=k)[codes].astype(np.float64)
+        draws[b] = stat(weight)
+    lost = int(np.isnan(draws).sum())
+    if lost * 2 > n_boot:
+        msg = f"{lost} of {n_boot} resamples of groups lack known or unknown rows: give more groups of each."
+        raise InputError(msg)
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    value = float(stat(None))
+    words = "bootstrap of groups" if codes is not None else "stratified bootstrap"
+    if lost:
+        words += f", undefined on {lost} of {n_boot} resamples"
+    units = n if codes is None else int(codes.max()) + 1
+    return Estimate(value, min(float(low), value), max(float(high), value), level, words, units)

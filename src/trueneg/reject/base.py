@@ -1,0 +1,192 @@
+"""What every rejecter shares: the threshold, set on rows that were not learned from, and the answer "none of these".
+
+A rejecter scores rows, higher for familiar ones, and accepts those at or above its threshold. There is no threshold
+until :meth:`BaseRejecter.calibrate` has seen rows: one that was guessed, or taken from the rows learned from, would
+promise a rate that does not hold.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from trueneg.core.costs import CostMatrix
+from trueneg.core.errors import InputError
+from trueneg.reject.threshold import Threshold, find_threshold
+
+__all__ = ["BaseRejecter", "NotCalibratedError", "say_unknown"]
+
+
+class NotCalibratedError(InputError, NotFittedError):  # type: ignore[misc]
+    """A rejecter was asked for a decision before it had a threshold."""
+
+
+def say_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], classes: NDArray[Any], label: Any) -> NDArray[Any]:
+    """Return labels (n,) with the unknown label where ``unknown`` is true, of the labels' type where it can be.
+
+    Parameters
+    ----------
+    labels, unknown, classes
+        Answers (n,), which of them to withdraw (n,), and the known classes (K,).
+    label : object or "auto"
+        "auto": "unknown" for texts, and -1 for numbers, or one less than the lowest class where -1 is a class.
+
+    Raises
+    ------
+    InputError
+        Where the label is a class, or classes are numbers and the label a text.
+    """
+    kind = classes.dtype.kind
+    if isinstance(label, str) and label == "auto":
+        number = kind in "iuf" or (kind == "O" and all(isinstance(c, int | float) for c in classes))
+        label = (-1 if -1 not in classes else classes.min() - 1) if number else "unknown"
+    if kind in "iuf" and (isinstance(label, str) or not np.isreal(label)):
+        msg = f"unknown_label={label!r} does not fit classes that are numbers: give a number that is no class."
+        raise InputError(msg)
+    if label in classes.tolist():
+        msg = f"unknown_label={label!r} is one of the classes: choose another one."
+        raise InputError(msg)
+    if kind == "U":
+        out = labels.astype(f"<U{max(classes.dtype.itemsize // 4, len(str(label)))}")
+        out[unknown] = str(label)
+        return out
+    if kind == "b":
+        labels = labels.astype(object)
+    elif kind == "u" and label < 0:
+        labels = labels.astype(np.int64)
+    out = labels.copy()
+    out[unknown] = label
+    return out
+
+
+class BaseRejecter(BaseEstimator):  # type: ignore[misc]
+    """Base of rejecters: a subclass learns and judges; the threshold and the answers are here.
+
+    A subclass takes ``unknown_label="auto"`` among its parameters, sets ``classes_`` in ``fit`` (:meth:`_known` does
+    it, one class 1 where there is no y), and answers :meth:`_judge`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Known classes; ``[1]`` where labels were not given.
+    threshold_ : Threshold
+        A float with the rates reached; after :meth:`calibrate`.
+    """
+
+    unknown_label: Any
+    classes_: NDArray[Any]
+    threshold_: Threshold
+
+    @abstractmethod
+    def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return how familiar each row is (n,), and the number of its class among ``classes_`` (n,)."""
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Return how familiar each row is (n,), higher = more."""
+        check_is_fitted(self, "classes_")
+        return np.asarray(self._judge(X)[0], dtype=np.float64)
+
+    def calibrate(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        target_tpr: float | None = None,
+        target_fpr: float | None = None,
+        costs: CostMatrix | None = None,
+        confidence: float | None = None,
+        unknown_share: float | None = None,
+        groups: ArrayLike | None = None,
+        level: float = 0.95,
+    ) -> Any:
+        """Set ``threshold_`` on rows that were not learned from, by exactly one of three aims.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            As in ``fit``.
+        y : array-like of shape (n,) or None, default=None
+            Labels; a row whose label is none of ``classes_`` is unknown. None: all rows are known.
+        target_tpr, target_fpr, costs, confidence, unknown_share, groups, level
+            As in :func:`find_threshold`.
+
+        Returns
+        -------
+        BaseRejecter
+            Itself.
+        """
+        scores = self.score_samples(X)
+        known = None
+        if y is not None:
+            labels = np.asarray(y)
+            if labels.shape != scores.shape:
+                msg = f"X has {len(scores)} rows and y has shape {labels.shape}: give one label a row."
+                raise InputError(msg)
+            known = np.isin(labels, self.classes_)
+        self.threshold_ = find_threshold(
+            scores,
+            known,
+            target_tpr=target_tpr,
+            target_fpr=target_fpr,
+            costs=costs,
+            confidence=confidence,
+            unknown_share=unknown_share,
+            groups=groups,
+            level=level,
+        )
+        return self
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the score above the threshold (n,): below 0 is unknown."""
+        threshold = self._threshold()
+        scores = self.score_samples(X)
+        return scores - float(threshold) if math.isfinite(threshold) else np.full(len(scores), -float(threshold))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the class of each row, or the unknown label (n,); 1 and -1 where there were no classes.
+
+        Raises
+        ------
+        NotCalibratedError
+            Where no threshold was set.
+        """
+        threshold = self._threshold()
+        scores, place = self._judge(X)
+        unknown = ~(np.asarray(scores, dtype=np.float64) >= float(threshold))
+        return say_unknown(self.classes_[place], unknown, self.classes_, self.unknown_label)
+
+    def _known(self, y: ArrayLike | None, n: int) -> NDArray[np.int64]:
+        """Set ``classes_``, forget the threshold, and return the class number of each row."""
+        self.__dict__.pop("threshold_", None)
+        if y is None:
+            self.classes_ = np.array([1])
+            return np.zeros(n, np.int64)
+        self.classes_, place = np.unique(np.asarray(y), return_inverse=True)
+        return place.reshape(-1).astype(np.int64)
+
+    def _rows(self, X: Any, *, reset: bool = False, dtype: Any = "numeric") -> NDArray[Any]:
+        """Return X as finite numbers (n, d), of the width of ``fit`` unless ``reset``."""
+        rows: NDArray[Any] = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            msg = f"X, row {i}, holds NaN or infinity: repair or drop such rows first."
+            raise InputError(msg)
+        return rows
+
+    def _threshold(self) -> Threshold:
+        check_is_fitted(self, "classes_")
+        found: Threshold | None = getattr(self, "threshold_", None)
+        if found is None:
+            msg = (
+                f"this {type(self).__name__} has no threshold: call calibrate(X, y, target_tpr=0.95) with rows it did "
+                "not learn from, or use score_samples."
+            )
+            raise NotCalibratedError(msg)
+        return found
