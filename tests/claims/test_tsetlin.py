@@ -63,3 +63,31 @@ def test_no_document_is_judged_by_a_model_that_saw_it(monkeypatch):
     sizes = {shape[0] for shape in seen}
     assert max(sizes) < 431 * 0.81
     assert all(shape[1] == 3000 for shape in seen)
+
+
+def _reviews(root, n=60):
+    """Write a folder laid out as that of the IMDb reviews."""
+    rng = np.random.default_rng(0)
+    words = {"neg": ["dull", "bad", "boring"], "pos": ["good", "great", "moving"]}
+    for part in ("train", "test"):
+        for name, own in words.items():
+            place = root / "aclImdb" / part / name
+            place.mkdir(parents=True)
+            for i in range(n):
+                said = [*rng.choice(own, 2), *rng.choice(["film", "plot", "cast", "scene"], 3)]
+                rating = 2 if name == "neg" else 9
+                (place / f"{i}_{rating}.txt").write_text("<br />".join(rng.permutation(said)), encoding="utf-8")
+
+
+def test_the_claim_on_reviews_runs_where_the_folder_is(monkeypatch, tmp_path):
+    """A claim that counted as held without its data would claim what nobody saw."""
+    monkeypatch.setenv("TRUENEG_DATA", str(tmp_path))
+    with pytest.raises(ClaimNotRun, match="aclImdb"):
+        claim.TsetlinReviews().run(0)
+    _reviews(tmp_path)
+    small = claim.TsetlinReviews.SETTING | {"n_clauses": 20, "threshold": 20, "max_iter": 10}
+    monkeypatch.setattr(claim.TsetlinReviews, "SETTING", small)
+    with pytest.warns(UserWarning, match="k=5000"):
+        found = claim.TsetlinReviews().run(0)
+    assert found.holds
+    assert found.measured["machine"] > 0.95

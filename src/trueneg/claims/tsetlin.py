@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Callable
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
+from trueneg.claims._tsetlin import Make, baselines, clinical, newsgroups, rivals
 from trueneg.claims.evidence import Evidence
 from trueneg.core.errors import ClaimNotRun
 
@@ -20,7 +17,6 @@ _PAPER = (
     "Berge, Granmo, Tveit, Goodwin, Jiao, Matheussen (2019), Using the Tsetlin Machine to Learn Human-Interpretable "
     "Rules for High-Accuracy Text Categorization with Medical Applications, arXiv 1809.04547"
 )
-Make = Callable[[dict[str, Any]], Any]
 
 
 def _machine(seed: int, kind: str = "whole") -> Make:
@@ -55,21 +51,21 @@ class TsetlinClinical:
     control = "no Type II feedback, or no negated literals"
     AHEAD, TERMS = 0.01, 3000
     MACHINES = (
-        {"n_clauses": 200, "threshold": 200, "specificity": 2.0, "max_iter": 20, "n_jobs": 2},
-        {"n_clauses": 200, "threshold": 800, "specificity": 2.0, "max_iter": 20, "n_jobs": 2},
+        {"n_clauses": 200, "threshold": 200, "specificity": 2.0, "max_iter": 20},
+        {"n_clauses": 200, "threshold": 800, "specificity": 2.0, "max_iter": 20},
     )
-    LONG = ({"n_clauses": 500, "threshold": 500, "specificity": 2.0, "max_iter": 20, "n_jobs": 2},)
+    LONG = ({"n_clauses": 500, "threshold": 500, "specificity": 2.0, "max_iter": 20},)
     SABOTAGES = ("no Type II", "no negated literals")
 
     def run(self, seed: int, *, full: bool = False) -> Evidence:
-        """Cross-validate all in five outer folds; ten, more machines, a vote of empty clauses and an LSTM if full."""
+        """Cross-validate in five outer folds; if full in ten, with more machines and baselines, and empty votes."""
         from threadpoolctl import threadpool_limits
 
         X, y = clinical()
         kinds = ("whole", *self.SABOTAGES, *(("empty clauses vote",) if full else ()))
         grid = [*self.MACHINES, *(self.LONG if full else ())]
         learners: dict[str, tuple[Make, Any]] = {name: (_machine(seed, name), grid) for name in kinds}
-        rivals = _baselines(seed, full)
+        rivals = baselines(seed, full)
         with threadpool_limits(limits=1):
             found = self._nested(X, y, learners | rivals, seed, 10 if full else 5)
         scores = {name: _scores(y, labels) for name, labels in found.items()}
@@ -93,7 +89,10 @@ class TsetlinClinical:
     def _nested(
         self, X: Any, y: np.ndarray, learners: dict[str, tuple[Make, Any]], seed: int, folds: int
     ) -> dict[str, np.ndarray]:
-        """Return of each learner a label for each document, from a model and settings that never saw it."""
+        """Return of each learner a label for each document, from a model and settings that never saw it.
+
+        The learners of a fold run two at a time.
+        """
         from sklearn.model_selection import StratifiedKFold
 
         labels = {name: np.zeros(len(y), dtype=np.int64) for name in learners}
@@ -101,10 +100,21 @@ class TsetlinClinical:
             inner = StratifiedKFold(3, shuffle=True, random_state=seed + 1).split(y[learn][:, None], y[learn])
             parts = [(*self._terms(X, y, learn[a], learn[b]), y[learn[a]], b) for a, b in inner]
             own, other = self._terms(X, y, learn, judge)
-            for name, (make, grid) in learners.items():
-                best = grid[0] if len(grid) == 1 else max(grid, key=lambda p: self._inner(make(p), parts, y[learn]))  # noqa: B023
-                labels[name][judge] = make(best).fit(own, y[learn]).predict(other)
+            with ThreadPoolExecutor(2) as crew:
+                done = [
+                    crew.submit(self._judged, *learner, parts, (own, y[learn], other)) for learner in learners.values()
+                ]
+                for name, found in zip(learners, done, strict=True):
+                    labels[name][judge] = found.result()
         return labels
+
+    def _judged(
+        self, make: Make, grid: list[dict[str, Any]], parts: list[Any], fold: tuple[Any, Any, Any]
+    ) -> np.ndarray:
+        """Choose settings inside a fold's training documents, fit with them, and label the others."""
+        own, y, other = fold
+        best = grid[0] if len(grid) == 1 else max(grid, key=lambda params: self._inner(make(params), parts, y))
+        return np.asarray(make(best).fit(own, y).predict(other))
 
     def _inner(self, model: Any, parts: list[Any], y: np.ndarray) -> float:
         """Return F1 on documents left out of parts of the training documents."""
@@ -119,82 +129,6 @@ class TsetlinClinical:
 
         terms = SelectKBest(chi2, k=self.TERMS).fit(X[learn], y[learn])
         return terms.transform(X[learn]), terms.transform(X[judge])
-
-
-def _baselines(seed: int, full: bool) -> dict[str, tuple[Make, list[dict[str, Any]]]]:
-    """Return maker and grid of each baseline."""
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.naive_bayes import BernoulliNB
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.svm import LinearSVC
-    from sklearn.tree import DecisionTreeClassifier
-
-    both = (None, "balanced")
-    costs = (0.001, 0.01, 0.1)
-    linear = [{"C": c, "class_weight": w} for c in costs for w in both]
-    support = [{"C": c / 3, "class_weight": w} for c in costs for w in both]
-    forest = {"n_estimators": 100, "random_state": seed}
-    found: dict[str, tuple[Make, list[dict[str, Any]]]] = {
-        "logistic regression": (lambda p: LogisticRegression(max_iter=500, **p), linear),
-        "linear SVM": (lambda p: LinearSVC(random_state=seed, **p), support),
-        "naive Bayes": (lambda p: BernoulliNB(**p), [{"alpha": a} for a in (0.01, 0.1, 1.0)]),
-        "random forest": (lambda p: RandomForestClassifier(**forest, **p), [{"class_weight": w} for w in both]),
-        "tree": (lambda p: DecisionTreeClassifier(random_state=seed, **p), [{"max_depth": d} for d in (3, 10, None)]),
-        "k-NN": (lambda p: KNeighborsClassifier(metric="cosine", **p), [{"n_neighbors": k} for k in (1, 5, 15)]),
-    }
-    if full:
-        found["LSTM"] = (lambda p: _Recurrent(seed), [{}])
-    return found
-
-
-class _Recurrent:
-    """A small LSTM over the numbers of the terms that a document has, in their order."""
-
-    LONGEST, WIDTH, PASSES, BATCH = 300, 32, 12, 32
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def fit(self, X: Any, y: np.ndarray) -> _Recurrent:
-        try:
-            import torch
-        except ImportError as error:
-            raise ClaimNotRun("the LSTM needs torch: pip install torch") from error
-
-        torch.manual_seed(self.seed)
-        self.words = torch.nn.Embedding(X.shape[1] + 1, self.WIDTH, padding_idx=0)
-        self.cells = torch.nn.LSTM(self.WIDTH, self.WIDTH, batch_first=True, bidirectional=True)
-        self.last = torch.nn.Linear(2 * self.WIDTH, 1)
-        parts = [*self.words.parameters(), *self.cells.parameters(), *self.last.parameters()]
-        step = torch.optim.Adam(parts, lr=3e-3)
-        texts, target = self._texts(X), torch.tensor(y, dtype=torch.float32)
-        rng = np.random.default_rng(self.seed)
-        for _ in range(self.PASSES):
-            for rows in np.array_split(rng.permutation(len(y)), -(-len(y) // self.BATCH)):
-                step.zero_grad()
-                logits = self._logits(texts[rows])
-                torch.nn.functional.binary_cross_entropy_with_logits(logits, target[rows]).backward()
-                step.step()
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        import torch
-
-        with torch.no_grad():
-            return (self._logits(self._texts(X)) > 0).numpy().astype(np.int64)
-
-    def _logits(self, texts: Any) -> Any:
-        return self.last(self.cells(self.words(texts))[0].amax(dim=1)).squeeze(1)
-
-    def _texts(self, X: Any) -> Any:
-        import torch
-
-        texts = np.zeros((X.shape[0], self.LONGEST), dtype=np.int64)
-        for i, (start, stop) in enumerate(zip(X.indptr[:-1], X.indptr[1:], strict=True)):
-            own = X.indices[start : min(stop, start + self.LONGEST)]
-            texts[i, : len(own)] = own + 1
-        return torch.from_numpy(texts)
 
 
 class TsetlinNewsgroups:
@@ -213,20 +147,13 @@ class TsetlinNewsgroups:
 
     def run(self, seed: int, *, full: bool = False) -> Evidence:
         """Fit the machine, its sabotage and the baselines; the long form chooses T and s on a validation share."""
-        from sklearn.model_selection import GridSearchCV
-        from sklearn.naive_bayes import BernoulliNB, MultinomialNB
-        from sklearn.svm import LinearSVC
-
-        X, y, Z, t = _newsgroups()
+        X, y, Z, t = newsgroups()
         setting = self._chosen(X, y, seed) if full else self.SETTING
         models = {
             "machine": _machine(seed)({**setting, "n_jobs": 2}),
             "no negated literals": _machine(seed, "no negated literals")({**setting, "n_jobs": 2}),
-            "linear SVM": GridSearchCV(LinearSVC(random_state=seed), {"C": [0.003, 0.01, 0.03]}, cv=3),
-            "Bernoulli naive Bayes": GridSearchCV(BernoulliNB(), {"alpha": [0.003, 0.01, 0.1, 1.0]}, cv=3),
-            "multinomial naive Bayes": GridSearchCV(MultinomialNB(), {"alpha": [0.01, 0.1, 1.0]}, cv=3),
         }
-        right = {name: float((model.fit(X, y).predict(Z) == t).mean()) for name, model in models.items()}
+        right = {name: float((model.fit(X, y).predict(Z) == t).mean()) for name, model in models.items()} | rivals()
         measured: dict[str, float | str] = {name: round(value, 4) for name, value in right.items()}
         measured["setting"] = ", ".join(f"{k} {v:g}" for k, v in setting.items())
         measured["rules"] = str(models["machine"].readability_)
@@ -312,40 +239,3 @@ def _mcnemar(y: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
 
     first, second = int(((one != y) & (other == y)).sum()), int(((one == y) & (other != y)).sum())
     return float(binomtest(first, first + second).pvalue) if first + second else 1.0
-
-
-@lru_cache(maxsize=1)
-def clinical() -> tuple[Any, np.ndarray]:
-    """Return the clinical set: 431 documents, 38,876 binary terms (CSR), and whether there is an allergy."""
-    from trueneg.data.registry import file
-
-    with tarfile.open(file("clinical_allergy/cl_ds.tar.gz")) as outer:
-        packed = outer.extractfile(outer.getmembers()[0])
-        if packed is None:
-            raise ClaimNotRun("cl_ds.tar.gz holds no archive: get it again")
-        with tarfile.open(fileobj=io.BytesIO(packed.read())) as inner:
-            text = inner.extractfile(inner.getmembers()[0])
-            if text is None:
-                raise ClaimNotRun("cl_ds.tar.gz holds no table: get it again")
-            raw = text.read()
-    cells = np.frombuffer(raw.translate(None, b" \n\r"), dtype=np.uint8) - ord("0")
-    table = cells.reshape(raw.count(b"\n"), -1)
-    return sp.csr_matrix(table[:, :-1]), table[:, -1].astype(np.int64)
-
-
-@lru_cache(maxsize=1)
-def _newsgroups() -> tuple[Any, np.ndarray, Any, np.ndarray]:
-    import pyarrow.parquet as pq
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.feature_selection import SelectKBest, chi2
-
-    from trueneg.data.registry import file
-
-    table = pq.read_table(file("20newsgroups.parquet"))
-    text, label, split = (np.array(table[name].to_pylist(), dtype=object) for name in ("text", "label", "split"))
-    train, test = split == "train", split == "test"
-    words = CountVectorizer(binary=True, min_df=3, max_df=0.5)
-    X, Z = words.fit_transform(text[train]), words.transform(text[test])
-    names, codes = np.unique(label.astype(str), return_inverse=True)
-    best = SelectKBest(chi2, k=5000).fit(X, codes[train])
-    return best.transform(X).tocsr(), codes[train], best.transform(Z).tocsr(), codes[test]
