@@ -1,0 +1,336 @@
+"""The one small torch trainer: seeds, device, schedule, smoothing, augmentation, clipping, progress, checkpoints.
+
+>>> from trueneg.core.nets import ResNet
+>>> from trueneg.core.training import Recipe, seeded, train
+>>> with seeded(0):
+...     net = ResNet(10, depth=8)
+>>> history = train(net, X, y, recipe=Recipe(epochs=10), augment=crop_flip(4), random_state=0)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from trueneg.core.errors import InputError, missing_extra
+
+try:
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ModuleNotFoundError:
+    missing_extra("torch", "vision")
+
+__all__ = ["History", "Recipe", "crop_flip", "on_threads", "outputs", "pictures", "seeded", "train"]
+
+Progress = Callable[[str, int, int], None]
+Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Parameters
+    ----------
+    epochs : int, default=20
+        Passes over the rows.
+    batch_size : int, default=128
+        Rows a step; the last batch of an epoch is dropped where it has one row (batch normalisation needs two).
+    optimizer : {"sgd", "adam"}, default="sgd"
+        SGD with Nesterov's momentum; Adam with decoupled weight decay.
+    lr : float, default=0.1
+        Highest learning rate.
+    momentum : float, default=0.9
+        Of SGD.
+    weight_decay : float, default=5e-4
+        On every parameter.
+    warmup : float, default=1.0
+        Epochs in which the rate rises in a line.
+    restarts : int, default=0
+        Warm restarts of the cosine: 2 gives three equal cycles after the warm-up.
+    floor : float, default=1e-3
+        Lowest rate of a cycle, as a share of ``lr``.
+    label_smoothing : float, default=0.0
+        Share of the target spread over all classes; of the built-in loss only.
+    clip_norm : float or None, default=None
+        Largest norm of the gradient.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 1.0
+    restarts: int = 0
+    floor: float = 1e-3
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with."""
+        for name, ok, want in (
+            ("epochs", self.epochs >= 1, "1 or more"),
+            ("batch_size", self.batch_size >= 2, "2 or more"),
+            ("optimizer", self.optimizer in ("sgd", "adam"), "'sgd' or 'adam'"),
+            ("lr", self.lr > 0, "above 0"),
+            ("warmup", 0 <= self.warmup < max(self.epochs, 1), "0 or more, and less than epochs"),
+            ("restarts", self.restarts >= 0, "0 or more"),
+            ("floor", 0 <= self.floor <= 1, "a share of lr, 0 to 1"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "0 or more and below 1"),
+            ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "above 0, or None"),
+        ):
+            if not ok:
+                msg = f"{name}={getattr(self, name)!r}: give {want}."
+                raise InputError(msg)
+
+    def rate(self, epoch: float) -> float:
+        """Return the learning rate at a point of training, in epochs (2.5: in the middle of the third)."""
+        if epoch < self.warmup:
+            return self.lr * max(epoch / self.warmup, self.floor)
+        cycle = (self.epochs - self.warmup) / (self.restarts + 1)
+        done = min((epoch - self.warmup) / cycle, self.restarts + 1 - 1e-9) % 1.0
+        low = self.floor * self.lr
+        return low + (self.lr - low) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass
+class History:
+    """What training saw: mean loss and accuracy on its own rows, an entry an epoch (of augmented, moving weights)."""
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+
+
+def train(
+    net: nn.Module,
+    X: Any,
+    y: ArrayLike,
+    *,
+    recipe: Recipe | None = None,
+    loss: Loss | None = None,
+    augment: Augment | None = None,
+    on_epoch: Callable[[int, nn.Module], Any] | None = None,
+    device: str = "cpu",
+    random_state: int | np.random.Generator | None = None,
+    progress: Progress | None = None,
+) -> History:
+    """Train a network in place; it ends in evaluation mode, on ``device``.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Takes float32 batches.
+    X : array-like or tensor of shape (n, ...)
+        uint8 pixels become [0, 1] a batch at a time; a picture may be (n, h, w, channels) or (n, channels, h, w).
+    y : array-like of shape (n,)
+        Class numbers from 0.
+    recipe : Recipe or None, default=None
+        None: ``Recipe()``.
+    loss : callable or None, default=None
+        ``loss(outputs, targets, rows)``, a mean or one value a row; ``rows`` are the row numbers of the batch, for
+        weights and teachers. Parameters of an ``nn.Module`` are trained too. None: cross-entropy.
+    augment : callable or None, default=None
+        ``augment(batch, generator)`` returns a changed batch, such as :func:`crop_flip`.
+    on_epoch : callable or None, default=None
+        ``on_epoch(epoch, net)`` after each epoch from 1, the network in evaluation mode: for checkpoints and curves.
+        Training stops where it returns True.
+    device : str, default="cpu"
+        Where to compute. On the CPU one thread: small networks are slower on several, and far slower on a busy machine.
+    random_state : int, Generator or None, default=None
+        Order, augmentation and dropout; the weights are drawn before, see :func:`seeded`.
+    progress : callable or None, default=None
+        ``progress("epochs", done, total)``.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    InputError
+        On rows that do not fit, or a loss that is no longer finite.
+    """
+    how = recipe or Recipe()
+    images, target = pictures(X), torch.as_tensor(np.asarray(y, dtype=np.int64))
+    if len(images) != len(target) or len(images) < 2:
+        msg = f"X has {len(images)} rows and y {len(target)}: give one class number a row, and 2 rows or more."
+        raise InputError(msg)
+    rng = np.random.default_rng(random_state)
+    seed, history = int(rng.integers(2**31)), History()
+    with seeded(seed), on_threads(1):
+        draw = torch.Generator().manual_seed(seed)
+        net.to(device)
+        criterion = loss if loss is not None else _Smoothed(how.label_smoothing)
+        parameters = [p for p in net.parameters() if p.requires_grad]
+        if isinstance(criterion, nn.Module):
+            parameters += [p for p in criterion.to(device).parameters() if p.requires_grad]
+        step = _optimizer(how, parameters)
+        for epoch in range(how.epochs):
+            net.train()
+            order = torch.as_tensor(rng.permutation(len(images)))
+            seen = _epoch(net, images, target, order, epoch, how, criterion, step, augment, draw)
+            history.loss.append(seen[0])
+            history.accuracy.append(seen[1])
+            net.eval()
+            if progress is not None:
+                progress("epochs", epoch + 1, how.epochs)
+            if on_epoch is not None and on_epoch(epoch + 1, net) is True:
+                break
+    return history
+
+
+def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str = "cpu", batch_size: int = 512) -> Any:
+    """Return what a network, or a method of one such as ``net.features``, gives for all rows, as float32 (n, ...).
+
+    Parameters
+    ----------
+    net : torch.nn.Module or callable
+        A module is put into evaluation mode and onto ``device``.
+    X : array-like or tensor of shape (n, ...)
+        As in :func:`train`.
+    device : str, default="cpu"
+        Where to compute.
+    batch_size : int, default=512
+        Rows at a time.
+
+    Returns
+    -------
+    ndarray of float32
+    """
+    images = pictures(X)
+    if isinstance(net, nn.Module):
+        net.to(device).eval()
+    with torch.inference_mode(), on_threads(1):
+        starts = range(0, len(images), batch_size)
+        found = [net(_floats(images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
+    return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+
+def crop_flip(pad: int = 4, *, flip: bool = True) -> Augment:
+    """Return an augmentation: shift by up to ``pad`` pixels, filled by reflection, and mirror half of the pictures."""
+
+    def change(batch: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+        n, _, h, w = batch.shape
+        if flip:
+            mirrored = (torch.rand(n, generator=draw) < 0.5).to(batch.device)
+            batch = torch.where(mirrored[:, None, None, None], batch.flip(3), batch)
+        if not pad:
+            return batch
+        wide = F.pad(batch, (pad,) * 4, mode="reflect")
+        down, right = torch.randint(0, 2 * pad + 1, (2, n), generator=draw).to(batch.device)
+        rows = down[:, None] + torch.arange(h, device=batch.device)
+        columns = right[:, None] + torch.arange(w, device=batch.device)
+        at = torch.arange(n, device=batch.device)[:, None, None]
+        return wide[at, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+    return change
+
+
+def pictures(X: Any) -> torch.Tensor:
+    """Return X as a CPU tensor, channels first; its type stays, uint8 included.
+
+    Raises
+    ------
+    InputError
+        On NaN or infinity, and on what is no numbers.
+    """
+    t = X.detach().cpu() if isinstance(X, torch.Tensor) else torch.as_tensor(np.ascontiguousarray(X))
+    if t.ndim == 4 and t.shape[1] not in (1, 3) and t.shape[3] in (1, 3):
+        t = t.permute(0, 3, 1, 2).contiguous()
+    if t.is_floating_point() and not bool(torch.isfinite(t).all()):
+        raise InputError("X holds NaN or infinity: repair or drop such rows first.")
+    return t
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw torch's random numbers from a seed inside of the block; its global state is as before afterwards."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_available() else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Compute on this many threads of the CPU inside of the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Smoothed:
+    """Cross-entropy with smoothed labels."""
+
+    def __init__(self, smoothing: float) -> None:
+        self.smoothing = smoothing
+
+    def __call__(self, out: torch.Tensor, target: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(out, target, label_smoothing=self.smoothing)
+
+
+def _optimizer(how: Recipe, parameters: list[Any]) -> torch.optim.Optimizer:
+    if how.optimizer == "adam":
+        return torch.optim.AdamW(parameters, lr=how.lr, weight_decay=how.weight_decay)
+    nesterov = how.momentum > 0
+    return torch.optim.SGD(parameters, how.lr, how.momentum, weight_decay=how.weight_decay, nesterov=nesterov)
+
+
+def _epoch(
+    net: nn.Module,
+    images: torch.Tensor,
+    target: torch.Tensor,
+    order: torch.Tensor,
+    epoch: int,
+    how: Recipe,
+    criterion: Any,
+    step: torch.optim.Optimizer,
+    augment: Augment | None,
+    draw: torch.Generator,
+) -> tuple[float, float]:
+    """Go once over the rows; return the mean loss and accuracy."""
+    device = next(net.parameters()).device
+    total, right, seen = 0.0, 0, 0
+    for start in range(0, len(order), how.batch_size):
+        rows = order[start : start + how.batch_size]
+        if len(rows) < 2 and start:
+            continue
+        for group in step.param_groups:
+            group["lr"] = how.rate(epoch + start / len(order))
+        batch = _floats(images[rows], device)
+        if augment is not None:
+            batch = augment(batch, draw)
+        truth = target[rows].to(device)
+        out = net(batch)
+        value = criterion(out, truth, rows)
+        value = value.mean() if value.ndim else value
+        if not math.isfinite(float(value.detach())):
+            msg = f"the loss is {float(value.detach())} in epoch {epoch + 1}: lower lr, or set clip_norm."
+            raise InputError(msg)
+        step.zero_grad(set_to_none=True)
+        value.backward()
+        if how.clip_norm is not None:
+            nn.utils.clip_grad_norm_([p for g in step.param_groups for p in g["params"]], how.clip_norm)
+        step.step()
+        total += float(value.detach()) * len(rows)
+        right += int((out.detach().argmax(1) == truth).sum()) if out.ndim == 2 else 0
+        seen += len(rows)
+    return total / seen, right / seen
+
+
+def _floats(batch: torch.Tensor, device: Any) -> torch.Tensor:
+    if batch.dtype == torch.uint8:
+        return batch.to(device).float() / 255
+    return batch.to(device, torch.float32)

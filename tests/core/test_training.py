@@ -1,0 +1,173 @@
+"""The small trainer, its schedule, the small networks, and reading layers by hooks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trueneg.core.activations import activations, layer_names, recorded, stages
+from trueneg.core.errors import InputError
+from trueneg.core.nets import CNN4, VGG32, ResNet
+from trueneg.core.training import Recipe, crop_flip, outputs, seeded, train
+
+
+def images(n=96, seed=0):
+    """Pictures whose class is the brighter half."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    X = rng.integers(0, 90, (n, 3, 8, 8))
+    X[y == 1, :, :4] += 120
+    X[y == 0, :, 4:] += 120
+    return X.astype(np.uint8), y
+
+
+def net_of(seed=0, **options):
+    """Return the smallest residual network."""
+    with seeded(seed):
+        return ResNet(2, depth=8, width=4, **options)
+
+
+def test_learns_and_repeats_itself():
+    """The same seeds give the same network, whatever torch's global state is, and that state is left alone."""
+    X, y = images()
+    recipe = Recipe(epochs=6, batch_size=32, lr=0.05, warmup=1, label_smoothing=0.05, clip_norm=1.0)
+    found = []
+    for noise in (1, 2):
+        torch.manual_seed(noise)
+        before = torch.random.get_rng_state()
+        net = net_of()
+        history = train(net, X, y, recipe=recipe, augment=crop_flip(1, flip=True), random_state=3)
+        assert torch.equal(before, torch.random.get_rng_state())
+        found.append(outputs(net, X))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0].argmax(1) == y).mean() > 0.95
+    assert history.loss[-1] < history.loss[0]
+
+
+def test_schedule_rises_in_a_line_and_restarts():
+    """Warm-up, floor and warm restarts are where the recipe says."""
+    recipe = Recipe(epochs=14, warmup=2, restarts=2, lr=0.4, floor=0.01)
+    assert math.isclose(recipe.rate(1.0), 0.2)
+    for start in (2.0, 6.0, 10.0):
+        assert math.isclose(recipe.rate(start), 0.4, rel_tol=1e-6)
+        assert math.isclose(recipe.rate(start + 2), (0.4 + 0.004) / 2, rel_tol=1e-6)
+        assert recipe.rate(start + 3.999) < 0.0041
+    assert recipe.rate(14.0) < 0.0041
+
+
+def test_losses_with_parameters_and_rows_are_trained():
+    """A loss that is a module learns too, and sees which rows it is given."""
+
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift, self.seen = nn.Parameter(torch.zeros(2)), set()
+
+        def forward(self, out, target, rows):
+            self.seen |= set(rows.tolist())
+            return nn.functional.cross_entropy(out + self.shift, target, reduction="none")
+
+    X, y = images(40)
+    loss = Shifted()
+    train(net_of(), X, y, recipe=Recipe(epochs=2, batch_size=16, warmup=0), loss=loss, random_state=0)
+    assert loss.seen == set(range(40))
+    assert float(loss.shift.detach().abs().sum()) > 0
+
+
+def test_checkpoints_see_every_epoch_and_may_stop():
+    """The callback gets the network in evaluation mode, and True ends the training."""
+    X, y = images(32)
+    seen = []
+
+    def look(epoch, net):
+        seen.append((epoch, net.training))
+        return epoch == 2
+
+    history = train(net_of(), X, y, recipe=Recipe(epochs=5, batch_size=16), on_epoch=look, random_state=0)
+    assert seen == [(1, False), (2, False)]
+    assert len(history.loss) == 2
+
+
+def test_crop_flip_moves_whole_pictures():
+    """Without padding or flip nothing changes; a shift is one of the windows of the padded picture."""
+    batch = torch.arange(2 * 1 * 4 * 4, dtype=torch.float32).reshape(2, 1, 4, 4)
+    draw = torch.Generator().manual_seed(0)
+    assert torch.equal(crop_flip(0, flip=False)(batch, draw), batch)
+    wide = nn.functional.pad(batch, (1,) * 4, mode="reflect")
+    windows = [wide[:, :, i : i + 4, j : j + 4] for i in range(3) for j in range(3)]
+    for _ in range(5):
+        moved = crop_flip(1, flip=False)(batch, draw)
+        for k in range(2):
+            assert any(torch.equal(moved[k], w[k]) for w in windows)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X, y: Recipe(epochs=0),
+        lambda X, y: Recipe(epochs=2, warmup=2),
+        lambda X, y: train(net_of(), X, y[:-1]),
+        lambda X, y: train(net_of(), X.astype(np.float32) * np.nan, y),
+        lambda X, y: train(net_of(), X, y, recipe=Recipe(epochs=3, lr=1e30, warmup=0), random_state=0),
+        lambda X, y: ResNet(2, depth=9),
+        lambda X, y: ResNet(2, std=0.0),
+        lambda X, y: layer_names(net_of(), ["body.stage9"]),
+        lambda X, y: layer_names(net_of(), []),
+    ],
+)
+def test_refuses_in_one_line(call):
+    """What cannot be trained or read is refused before or when it fails, with the remedy."""
+    with pytest.raises(InputError) as caught:
+        call(*images(32))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "channels", "names"),
+    [
+        (lambda: ResNet(5, depth=14, width=4), 3, ["body.stem", "body.stage1", "body.stage2", "body.stage3"]),
+        (lambda: CNN4(5, width=8), 1, ["body.conv1", "body.conv2", "body.conv3", "body.conv4"]),
+        (lambda: VGG32(5, width=8), 3, ["body.stage1", "body.stage2", "body.stage3"]),
+    ],
+)
+def test_layers_read_by_hooks_are_what_the_network_computes(make, channels, names):
+    """The pooled values of a layer equal running the network up to it, in any batch size, and hooks are removed."""
+    with seeded(1):
+        net = make()
+    assert stages(net) == names
+    X = np.random.default_rng(0).random((10, channels, 16, 16)).astype(np.float32)
+    found = {name: [] for name in [*names, ""]}
+    for _, values in activations(net, X, batch_size=3):
+        for name, value in values.items():
+            found[name].append(value)
+    with torch.inference_mode():
+        x = (torch.as_tensor(X) - net.mean) / net.std
+        for name in names:
+            x = net.body.get_submodule(name.removeprefix("body."))(x)
+            np.testing.assert_allclose(np.concatenate(found[name]), x.mean(dim=(2, 3)).numpy(), atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(found[""]), outputs(net, X), atol=1e-5)
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_hooks_are_removed_after_an_error_and_gradients_flow():
+    """A failing network does not keep hooks; recorded values can be differentiated by the input."""
+    net = net_of()
+    with pytest.raises(RuntimeError), recorded(net, ["body.stem"]):
+        net(torch.zeros(1, 7, 8, 8))
+    assert not any(m._forward_hooks for m in net.modules())
+    x = torch.rand(2, 3, 8, 8, requires_grad=True)
+    with recorded(net, ["body.stage2"]) as found:
+        net(x)
+    found["body.stage2"].sum().backward()
+    assert float(x.grad.abs().sum()) > 0
+
+
+def test_channels_last_and_uint8_are_read_as_pictures():
+    """Pixels 0 to 255 with channels last give what [0, 1] with channels first gives."""
+    X, _ = images(6)
+    net = net_of()
+    np.testing.assert_allclose(outputs(net, X.transpose(0, 2, 3, 1)), outputs(net, X / np.float32(255)), atol=1e-6)
