@@ -1,9 +1,8 @@
-"""Where no representation is given: features, out-of-fold probabilities, rows to find neighbours with."""
+"""Where no representation is given: features for trees and linear models, rows to find neighbours with."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.core.errors import InputError, MissingExtraError
+from trueneg.jobs.audit.contents import codes_of, hash_rows
+from trueneg.jobs.audit.words import texts_of, tfidf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from trueneg.jobs.audit.images import ImageFeatures
 
 MAX_ONE_HOT = 50
-CHOOSE_ON = 20_000
-CHOOSE_TOKENS_ON = 10_000
-TOO_FEW_TO_CHOOSE = 200
-TOKENS: dict[str, dict[str, Any]] = {
-    "words": {},
-    "split at blanks, case kept": {"token_pattern": r"\S+", "lowercase": False},
-}
 
 
 @dataclass
@@ -89,68 +83,109 @@ def represent(
     MissingExtraError
         Images, and no Pillow.
     """
-    from scipy import sparse
-    from sklearn.decomposition import TruncatedSVD
-
     arrow = source.arrow
-    hashes, blocks, parts = [], [], []
-    notes: list[str] = []
-    table = unread = None
+    made = _Parts()
     given = roles.embedding_matrix(source)
     if given is not None:
         given = np.asarray(given, np.float32)
-        blocks.append(given)
-        hashes.append(_hash_rows(given))
-        table = given
-        parts.append(f"given embedding ({given.shape[1]} columns)")
+        made.add(given, given, hash_rows(given), f"given embedding ({given.shape[1]} columns)")
     if roles.numeric or roles.categorical:
-        table, dense = _columns(arrow, roles.numeric, roles.categorical)
-        blocks.append(dense)
-        hashes.append(_hash_rows(table))
-        parts.append(f"{len(roles.numeric)} numeric and {len(roles.categorical)} categorical columns")
+        raw, dense = _columns(arrow, roles.numeric, roles.categorical)
+        words = f"{len(roles.numeric)} numeric and {len(roles.categorical)} categorical columns"
+        made.add(raw, dense, hash_rows(raw), words)
     if roles.image:
-        others = bool(blocks or roles.text or roles.proba)
-        for name in roles.image:
-            try:
-                seen = _images(source, name, random_state, image_named, progress)
-            except (InputError, MissingExtraError) as error:
-                if image_named or not others:
-                    raise
-                notes.append(f"images were left out: {error}")
-                continue
-            blocks.append(seen.embedding)
-            hashes.append(seen.content)
-            notes += seen.notes
-            if seen.broken:
-                unread = np.zeros(arrow.num_rows, bool) if unread is None else unread
-                unread[list(seen.broken)] = True
-            table = seen.embedding if table is None else np.hstack([table, seen.embedding])
-            parts.append(f"gradients and colours of the images in {name}")
-    embedding = np.hstack(blocks) if blocks else None
-    linear: Any = embedding
+        _add_images(made, source, roles, random_state, image_named, progress)
+    linear: Any = made.embedding
     if roles.text:
-        texts = _texts(arrow, roles.text)
-        tfidf, tokens = _tfidf(texts, source, roles, random_state, choose=not quick)
-        hashes.append(_codes(texts).astype(np.uint64))
-        size = max(1, min(100, tfidf.shape[1] - 1, tfidf.shape[0] - 1))
-        reduced = TruncatedSVD(size, random_state=random_state).fit_transform(tfidf).astype(np.float32)
-        linear = tfidf if linear is None else sparse.hstack([tfidf, sparse.csr_matrix(linear)], format="csr")
-        embedding = reduced if embedding is None else np.hstack([embedding, reduced])
-        table = reduced if table is None else np.hstack([table, reduced])
-        parts.append("TF-IDF of " + ", ".join(roles.text) + tokens)
-    if embedding is None:
+        linear = _add_text(made, source, roles, random_state, choose=not quick)
+    if made.embedding is None:
         msg = (
             "no column is left to learn from besides the label; "
             "name some with --features, --text or --embedding, or give --proba"
         )
         raise InputError(msg)
     mixed = np.zeros(arrow.num_rows, np.uint64)
-    for one in hashes:
+    for one in made.hashes:
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + one
     duplicate_of = np.unique(mixed, return_inverse=True)[1]
     digest = hashlib.blake2b(mixed.tobytes(), digest_size=12).hexdigest()
-    embedding = np.ascontiguousarray(embedding)
-    return Representation(table, linear, embedding, duplicate_of, "; ".join(parts), notes, digest, unread)
+    words = "; ".join(made.words)
+    return Representation(made.table, linear, made.embedding, duplicate_of, words, made.notes, digest, made.unread)
+
+
+@dataclass
+class _Parts:
+    """What the kinds of columns give, side by side: for trees, for linear models and neighbours, and to tell."""
+
+    tables: list[np.ndarray] = field(default_factory=list)
+    blocks: list[np.ndarray] = field(default_factory=list)
+    hashes: list[np.ndarray] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unread: np.ndarray | None = None
+
+    def add(self, table: np.ndarray, dense: np.ndarray, hashes: np.ndarray, words: str) -> None:
+        """Put one kind beside the others: ``table`` (n, d), ``dense`` (n, e), ``hashes`` (n,)."""
+        self.tables.append(table)
+        self.blocks.append(dense)
+        self.hashes.append(hashes)
+        self.words.append(words)
+
+    @property
+    def table(self) -> np.ndarray | None:
+        """All for trees, side by side."""
+        return _beside(self.tables)
+
+    @property
+    def embedding(self) -> np.ndarray | None:
+        """All dense columns, side by side in rows of one piece."""
+        joined = _beside(self.blocks)
+        return None if joined is None else np.ascontiguousarray(joined)
+
+
+def _beside(parts: list[np.ndarray]) -> np.ndarray | None:
+    return None if not parts else parts[0] if len(parts) == 1 else np.hstack(parts)
+
+
+def _add_images(
+    made: _Parts,
+    source: Table,
+    roles: Roles,
+    seed: int,
+    named: bool,
+    progress: Callable[[str], None] | None,
+) -> None:
+    """Add what the images show; a column merely sniffed that cannot be read is left out where others remain."""
+    others = bool(made.blocks or roles.text or roles.proba)
+    for name in roles.image:
+        try:
+            seen = _images(source, name, seed, named, progress)
+        except (InputError, MissingExtraError) as error:
+            if named or not others:
+                raise
+            made.notes.append(f"images were left out: {error}")
+            continue
+        made.add(seen.embedding, seen.embedding, seen.content, f"gradients and colours of the images in {name}")
+        made.notes += seen.notes
+        if seen.broken:
+            made.unread = np.zeros(source.arrow.num_rows, bool) if made.unread is None else made.unread
+            made.unread[list(seen.broken)] = True
+
+
+def _add_text(made: _Parts, source: Table, roles: Roles, seed: int, *, choose: bool) -> Any:
+    """Add the leading components of the words; return words and other columns, sparse, for linear models."""
+    from scipy import sparse
+    from sklearn.decomposition import TruncatedSVD
+
+    texts = texts_of(source.arrow, roles.text)
+    matrix, tokens = tfidf(texts, source, roles, seed, choose=choose)
+    dense = made.embedding
+    linear = matrix if dense is None else sparse.hstack([matrix, sparse.csr_matrix(dense)], format="csr")
+    size = max(1, min(100, matrix.shape[1] - 1, matrix.shape[0] - 1))
+    reduced = TruncatedSVD(size, random_state=seed).fit_transform(matrix).astype(np.float32)
+    words = "TF-IDF of " + ", ".join(roles.text) + tokens
+    made.add(reduced, reduced, codes_of(texts).astype(np.uint64), words)
+    return linear
 
 
 def _images(source: Table, name: str, seed: int, named: bool, progress: Callable[[str], None] | None) -> ImageFeatures:
@@ -173,204 +208,9 @@ def _columns(arrow: pa.Table, numeric: list[str], categorical: list[str]) -> tup
         filled = np.where(known, column, centre)
         dense.append(((filled - centre) / (scale if scale > 0 else 1.0)).astype(np.float32))
     for name in categorical:
-        codes = _codes([None if v is None else str(v) for v in arrow[name].to_pylist()])
+        codes = codes_of([None if v is None else str(v) for v in arrow[name].to_pylist()])
         raw.append(codes.astype(np.float32))
         counts = np.bincount(codes)
         common = np.argsort(-counts, kind="stable")[:MAX_ONE_HOT]
         dense.extend((codes == value).astype(np.float32) for value in common)
     return np.column_stack(raw), np.column_stack(dense)
-
-
-def _texts(arrow: pa.Table, names: list[str]) -> list[str]:
-    columns = [arrow[name].to_pylist() for name in names]
-    return [" ".join("" if v is None else str(v) for v in row) for row in zip(*columns, strict=True)]
-
-
-def _tfidf(texts: list[str], source: Table, roles: Roles, seed: int, *, choose: bool) -> tuple[Any, str]:
-    """Return the TF-IDF matrix by the tokens that predict the given labels better, and what to say of them."""
-    kind, losses = _tokens(texts, source, roles, seed) if choose else ("words", {})
-    try:
-        matrix = _vectorizer(kind).fit_transform(texts)
-    except ValueError as error:
-        msg = "the text columns hold no words; name another column with --text"
-        raise InputError(msg) from error
-    if kind == "words":
-        return matrix, ""
-    other = losses["words"]
-    return matrix, f" ({kind}: held-out log loss {losses[kind]:.2f} of the given labels, {other:.2f} by words)"
-
-
-def _vectorizer(kind: str) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(sublinear_tf=True, max_features=50_000, dtype=np.float32, **TOKENS[kind])
-
-
-def _tokens(texts: list[str], source: Table, roles: Roles, seed: int) -> tuple[str, dict[str, float]]:
-    """Choose words or blank-separated tokens by log loss on held-out given labels, at most 10,000 rows.
-
-    Text made of features (``head=PER between=born_in``) is torn apart by the usual word pattern; prose loses by
-    keeping its case and punctuation. The given labels tell the two apart: label errors cost both the same.
-    """
-    codes = roles.codes(source)[0]
-    if codes.ndim == 2:
-        # Several labels a row: the one nearest to a half says most.
-        rows = ((codes == 1).sum(axis=0), (codes == 0).sum(axis=0))
-        codes = codes[:, int(np.argmax(np.minimum(*rows)))]
-    rng = np.random.default_rng(seed)
-    some = _drawn(codes, np.flatnonzero(codes >= 0), rng, CHOOSE_TOKENS_ON)
-    few = [texts[i] for i in some]
-    y = np.asarray(codes[some], np.int64)
-    together = _codes(few)
-    if roles.group:
-        together = _codes(source.arrow[roles.group].combine_chunks().take(some).to_pylist())
-    # Whole groups are held out, or tokens that name a document would look as if they told its label.
-    test = (rng.random(int(together.max(initial=0)) + 1) < 0.25)[together]
-    test_known = test & np.isin(y, y[~test])
-    if len(some) < TOO_FEW_TO_CHOOSE or len(np.unique(y[~test])) < 2 or test_known.sum() < TOO_FEW_TO_CHOOSE // 10:
-        return "words", {}
-    losses = {kind: _loss(kind, few, y, ~test, test_known) for kind in TOKENS}
-    return min(losses, key=lambda kind: losses[kind]), losses
-
-
-def _loss(kind: str, texts: list[str], y: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    """Return the held-out log loss of a linear model over one kind of tokens; infinite where there are none."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-
-    try:
-        matrix = _vectorizer(kind).fit_transform(texts)
-    except ValueError:
-        return float("inf")
-    with warnings.catch_warnings(), one_blas_thread():
-        # A fit cut short at 100 steps compares the two as well as a finished one.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=100, C=10.0).fit(matrix[train], y[train])
-    proba = model.predict_proba(matrix[test]).astype(float)
-    return float(log_loss(y[test], proba / proba.sum(axis=1, keepdims=True), labels=model.classes_))
-
-
-def _codes(values: list[Any]) -> np.ndarray:
-    import pyarrow as pa
-
-    encoded = pa.array(values).dictionary_encode()
-    return np.asarray(encoded.indices.fill_null(len(encoded.dictionary)), dtype=np.int64)
-
-
-def _hash_rows(matrix: np.ndarray) -> np.ndarray:
-    # Wrapping integer arithmetic on the bits: equal rows hash equally wherever they stand.
-    bits = np.ascontiguousarray(matrix, np.float32).view(np.uint32)
-    out = np.zeros(len(bits), np.uint64)
-    for j in range(bits.shape[1]):
-        out = (out ^ bits[:, j]) * np.uint64(0x100000001B3)
-    return out
-
-
-def out_of_fold(
-    data: Representation,
-    codes: np.ndarray,
-    n_classes: int,
-    *,
-    groups: np.ndarray | None,
-    random_state: int,
-    progress: Callable[[str], None],
-    folds: int = 5,
-) -> tuple[np.ndarray, str]:
-    """Return probabilities (n, K) of models that never saw the row or its group, and the model's name.
-
-    Rows without a label (code -1) train nothing; they get the mean of the fold models' predictions.
-    """
-    labelled = np.flatnonzero(codes >= 0)
-    y = codes[labelled]
-    # Rows of equal content stay in one fold, or the model would have seen the row it judges.
-    together = data.duplicate_of if groups is None else groups
-    smallest = int(np.bincount(y, minlength=n_classes)[np.unique(y)].min())
-    folds = max(2, min(folds, smallest, len(np.unique(together[labelled]))))
-    split = _folds(y, together[labelled], folds, random_state)
-    name, make, inputs = _choose(data, codes, labelled, random_state)
-    proba = np.zeros((len(codes), n_classes), np.float32)
-    others = np.flatnonzero(codes < 0)
-    for number, (train, test) in enumerate(split):
-        progress(f"out-of-fold probabilities ({name}), fold {number + 1} of {folds}")
-        with one_blas_thread():
-            model = make().fit(inputs[labelled[train]], y[train])
-        seen = model.classes_
-        proba[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
-        if others.size:
-            proba[np.ix_(others, seen)] += model.predict_proba(inputs[others]) / folds
-    proba /= proba.sum(axis=1, keepdims=True)
-    return proba, name
-
-
-def one_blas_thread() -> Any:
-    """Return a context in which BLAS takes one thread: the solver's many short steps wait longer than they gain."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
-
-
-def _folds(y: np.ndarray, together: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Stratified folds that keep rows of one group together; by hashing where the groups are many."""
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    names, group = np.unique(together, return_inverse=True)
-    if len(names) == len(y):
-        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y))
-    if len(names) <= 5_000:
-        return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, group))
-    # scikit-learn's splitter loops over the groups in Python: minutes at a million of them.
-    # Dealing the groups out in order of their first label keeps every class in every fold.
-    first = y[np.unique(group, return_index=True)[1]]
-    order = np.lexsort((np.random.default_rng(seed).random(len(names)), first))
-    fold = np.empty(len(names), np.int64)
-    fold[order] = np.arange(len(names)) % folds
-    return [(np.flatnonzero(fold[group] != f), np.flatnonzero(fold[group] == f)) for f in range(folds)]
-
-
-def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed: int) -> tuple[str, Any, Any]:
-    """Boosting or a linear model, by log loss on a held-out part of at most 20,000 rows."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-    from sklearn.model_selection import train_test_split
-
-    def boosting() -> Any:
-        return HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
-
-    def linear() -> Any:
-        return LogisticRegression(max_iter=300, C=10.0)
-
-    candidates = [("logistic regression", linear, data.linear)]
-    n_classes = len(np.unique(codes[labelled]))
-    if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:
-        candidates.append(("histogram gradient boosting", boosting, data.table))
-    if len(candidates) == 1:
-        return candidates[0]
-    some = _drawn(codes, labelled, np.random.default_rng(seed))
-    counts = np.bincount(codes[some])
-    some = some[counts[codes[some]] >= 4]
-    train, test = train_test_split(some, test_size=0.25, stratify=codes[some], random_state=seed)
-    losses = []
-    for _, make, inputs in candidates:
-        with one_blas_thread():
-            model = make().fit(inputs[train], codes[train])
-        proba = model.predict_proba(inputs[test]).astype(float)
-        proba /= proba.sum(axis=1, keepdims=True)
-        losses.append(log_loss(codes[test], proba, labels=model.classes_))
-    return candidates[int(np.argmin(losses))]
-
-
-def _drawn(codes: np.ndarray, labelled: np.ndarray, rng: np.random.Generator, size: int = CHOOSE_ON) -> np.ndarray:
-    """At most about `size` rows: the rare classes first, since at 1 % an even draw leaves too few to learn from."""
-    if len(labelled) <= size:
-        return labelled
-    shuffled = rng.permutation(labelled)
-    of_class = np.argsort(codes[shuffled], kind="stable")
-    counts = np.bincount(codes[labelled])
-    rank = np.empty(len(labelled), np.int64)
-    rank[of_class] = np.arange(len(labelled)) - np.repeat(np.cumsum(counts) - counts, counts)
-    quota = size // (2 * np.count_nonzero(counts))
-    first = np.flatnonzero(rank < quota)
-    rest = np.flatnonzero(rank >= quota)[: size - len(first)]
-    return np.sort(shuffled[np.concatenate([first, rest])])

@@ -19,8 +19,9 @@ from trueneg.jobs.audit.folder import _NOT_COLUMNS, Ranking, layout_of, save_ran
 from trueneg.jobs.audit.images import ImageColumn, suspect_images
 from trueneg.jobs.audit.keep import packed, unpacked
 from trueneg.jobs.audit.listing import suspects_table
+from trueneg.jobs.audit.out_of_fold import out_of_fold
 from trueneg.jobs.audit.page import SHOWN_SUSPECTS, beside, commands_into, lead_on, page_of, report_of
-from trueneg.jobs.audit.represent import Representation, out_of_fold, represent
+from trueneg.jobs.audit.represent import Representation, represent
 from trueneg.jobs.audit.reviewed import find_review
 from trueneg.jobs.audit.settings import read_settings
 from trueneg.jobs.audit.stages import Stages, data_hash

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trueneg.jobs.audit.represent import MAX_ONE_HOT, _folds
+from trueneg.jobs.audit.folds import grouped_folds
+from trueneg.jobs.audit.learners import linear_model
+from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +60,7 @@ def thorough_out_of_fold(
     together = data.duplicate_of if groups is None else groups
     smallest = int(np.bincount(y, minlength=n_classes)[np.unique(y)].min())
     folds = max(2, min(FOLDS, smallest, len(np.unique(together[labelled]))))
-    rounds = [_folds(y, together[labelled], folds, random_state + r) for r in range(REPEATS)]
+    rounds = [grouped_folds(y, together[labelled], folds, random_state + r) for r in range(REPEATS)]
     found, first = {}, {}
     for name, make, inputs in _families(data, n_classes):
         sums = np.zeros((len(codes), n_classes), np.float32)
@@ -88,13 +90,12 @@ def thorough_out_of_fold(
 def _families(data: Representation, n_classes: int) -> list[tuple[str, Callable[[int], Any], Any]]:
     """Return the kinds of model that fit this table, each with what it learns from."""
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
 
     def boosting(seed: int) -> Any:
         return lambda: HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
 
     def linear(_: int) -> Any:
-        return lambda: LogisticRegression(max_iter=300, C=10.0)
+        return lambda: linear_model(data.linear)
 
     families: list[tuple[str, Callable[[int], Any], Any]] = [("logistic regression", linear, data.linear)]
     if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trueneg.core.errors import InputError
-from trueneg.jobs.audit.represent import MAX_ONE_HOT, TOKENS, _codes, _hash_rows, _texts
+from trueneg.jobs.audit.contents import codes_of, hash_rows
+from trueneg.jobs.audit.represent import MAX_ONE_HOT
+from trueneg.jobs.audit.words import TOKENS, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +135,7 @@ class Features:
         categorical = np.column_stack([_values(arrow, c) for c in roles.categorical] or [none])
         if roles.numeric or roles.categorical:
             parts.append(f"{len(roles.numeric)} numeric and {len(roles.categorical)} categorical columns")
-        counts = Counts(_texts(arrow, roles.text)) if roles.text else None
+        counts = Counts(texts_of(arrow, roles.text)) if roles.text else None
         if counts is not None:
             parts.append("TF-IDF of " + ", ".join(roles.text))
         if not parts:
@@ -278,13 +280,13 @@ def _numbers(arrow: pa.Table, names: list[str]) -> NDArray[np.float32]:
 
 
 def _values(arrow: pa.Table, name: str) -> NDArray[np.int64]:
-    return _codes([None if v is None else str(v) for v in arrow[name].to_pylist()])
+    return codes_of([None if v is None else str(v) for v in arrow[name].to_pylist()])
 
 
 def _content(numeric: Any, categorical: Any, given: Any, counts: Counts | None) -> NDArray[np.int64]:
-    mixed = _hash_rows(np.hstack([numeric, categorical.astype(np.float32), given]))
+    mixed = hash_rows(np.hstack([numeric, categorical.astype(np.float32), given]))
     if counts is not None:
-        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + _codes(counts.texts).astype(np.uint64)
+        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + codes_of(counts.texts).astype(np.uint64)
     return np.unique(mixed, return_inverse=True)[1]
 
 

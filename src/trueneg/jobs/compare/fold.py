@@ -82,18 +82,20 @@ class Learner:
         """Train on rows X with codes (m,) and weights (m,); return the function that predicts (m, K)."""
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
+
+        from trueneg.jobs.audit.learners import linear_model
 
         kept = np.ones(len(y), bool) if weight is None else np.asarray(weight) > 0
         if len(np.unique(y[kept])) < 2:
             raise OneClassLeft("one class only is left to train on")
+        inputs = self.expand(X)
         if self.kind == "boosting":
             model: Any = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=self.seed)
         else:
-            model = LogisticRegression(max_iter=300, C=10.0)
+            model = linear_model(inputs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # as the audit's: 300 steps tell the remedies apart
-            model.fit(self.expand(X), y, sample_weight=weight)
+            model.fit(inputs, y, sample_weight=weight)
         return lambda rows: full(model.predict_proba(self.expand(rows)), model.classes_, self.n_classes)
 
 
@@ -264,8 +266,8 @@ def split(
     y: NDArray[np.int64], groups: NDArray[np.int64], folds: int, seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return stratified folds that keep groups whole, the audit's own."""
-    from trueneg.jobs.audit.represent import _folds
+    from trueneg.jobs.audit.folds import grouped_folds
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds is told elsewhere
-        return _folds(y, groups, folds, seed)
+        return grouped_folds(y, groups, folds, seed)

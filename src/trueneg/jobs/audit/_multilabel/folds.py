@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trueneg.jobs.audit.learners import linear_model
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,13 +66,11 @@ def out_of_fold_cells(
 
 def _one_class(inputs: Any, y: np.ndarray, asked: Any, strength: float) -> np.ndarray:
     """Probabilities of one class on ``asked`` from its judged rows in ``inputs``."""
-    from sklearn.linear_model import LogisticRegression
-
     known = y >= 0
     n, positive = int(known.sum()), int((y == 1).sum())
     if positive in (0, n):
         return np.full(asked.shape[0], (positive + 0.5) / (n + 1.0))
-    model = LogisticRegression(max_iter=300, C=strength)
+    model = linear_model(inputs, strength=strength)
     proba: np.ndarray = model.fit(inputs if n == len(y) else inputs[known], y[known]).predict_proba(asked)
     return proba[:, 1]
 
