@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.judge.reasoning`; import them from there."""
