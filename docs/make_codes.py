@@ -19,6 +19,7 @@ GROUPS = {
     "TN2": "Wrong labels",
     "TN3": "Metrics and costs",
     "TN4": "Unfamiliar rows",
+    "TN6": "Attempts, verifiers and automatic labels",
 }
 
 

@@ -45,6 +45,11 @@ app.command(
 )
 app.command("trueneg.cli.predict:predict", name="predict", help="Label a table with a model that fit wrote.")
 app.command(
+    "trueneg.cli.label:label",
+    name="label",
+    help="Label posts with sentiment, subjectivity and emotion, with the provenance of every label.",
+)
+app.command(
     "trueneg.cli.run_code:run_code",
     name="run-code",
     help="Run generated programs on hidden tests in a sandbox, and write an attempts table.",

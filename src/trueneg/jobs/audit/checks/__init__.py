@@ -24,6 +24,7 @@ CHECKS: tuple[str, ...] = (
     "tn302_costs",
     "tn303_calibration",
     "tn401_unfamiliar",
+    "tn650_automatic_labels",
 )
 
 
