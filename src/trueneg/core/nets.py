@@ -1,8 +1,8 @@
 """Small networks for pictures of about 32 pixels, so that no part of trueneg needs torchvision.
 
 Each takes float32 (n, channels, h, w) in [0, 1], scales it by the ``mean`` and ``std`` of its channels, has
-``features`` (n, d) before the last layer, ``head`` as that layer, and gives logits (n, n_classes). Weights are drawn from torch's
-generator: make a network inside of :func:`trueneg.core.training.seeded`.
+``features`` (n, d) before the last layer, ``head`` as that layer, and gives logits (n, n_classes). Weights are drawn
+from torch's generator: make a network inside of :func:`trueneg.core.training.seeded`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,13 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "AlarmBudget": "intrusion",
+    "AlarmMeter": "intrusion",
     "BaseRejecter": "base",
+    "FeatureEnsembleDetector": "mahalanobis",
+    "FlowEncoder": "intrusion",
+    "IntrusionRejecter": "intrusion",
+    "MahalanobisDetector": "mahalanobis",
     "NotCalibratedError": "base",
     "Threshold": "threshold",
     "find_threshold": "threshold",

@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.reject.mahalanobis`, which is where they are public."""
