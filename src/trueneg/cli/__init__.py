@@ -54,6 +54,11 @@ app.command(
     name="run-code",
     help="Run generated programs on hidden tests in a sandbox, and write an attempts table.",
 )
+app.command(
+    "trueneg.cli.evaluate:evaluate",
+    name="evaluate",
+    help="Evaluate a ranker's run on judgments, with intervals, and against another run.",
+)
 app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")

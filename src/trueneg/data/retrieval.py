@@ -132,7 +132,7 @@ def joined(documents: Texts, queries: Texts, qrels: Lines, where: Path, *, posit
         line = qrels.line[(qrels.query == key).argmax()]
         msg = (
             f"{one_line(where)}, line {line:,}: the query {one_line(key, 40)} has no positive (grade {positive_from:g} "
-            f"or more), as {int(without.sum()):,} in all; negatives need one: drop these queries, or give --positive-from"
+            f"or more), as {int(without.sum()):,} in all; drop these queries, or give --positive-from"
         )
         raise InputError(msg)
     texts = [queries.text[i] for i in keep]
