@@ -120,9 +120,8 @@ def evaluate(
     wanted = [parse_measure(text) for text in measures]
     judgments = read_qrels(qrels)
     query_ids, judged_query = np.unique(judgments.query.astype(str), return_inverse=True)
-    values, first, missing, foreign, top = _values(
-        run, judgments, query_ids, judged_query, wanted, unjudged, positive_from
-    )
+    shared = (judgments, query_ids, judged_query, wanted, unjudged, positive_from)
+    values, first, missing, foreign, top = _values(run, *shared)
     differences: dict[str, Estimate] = {}
     if against is not None:
         other = _values(against, *shared)[0]
