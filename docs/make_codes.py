@@ -31,7 +31,9 @@ def _markdown(docstring: str) -> str:
 def _page(check: ModuleType) -> str:
     """One check's page: its title, its docstring, how to run it alone."""
     code, title = check.CODE, check.TITLE
-    alone = f"```\ntrueneg audit data.csv --label LABEL --select {code}\n```"
+    kind = getattr(check, "DATA", ("table",))[0]
+    path = "ATTEMPTS.jsonl" if kind == "attempts" else "data.csv --label LABEL"
+    alone = f"```\ntrueneg audit {path} --select {code}\n```"
     return f"# {code}: {title}\n\n{_markdown(check.__doc__ or '')}\n\nRun this check alone:\n\n{alone}\n"
 
 

@@ -202,7 +202,7 @@ def test_rules_side_by_side():
     found = {
         r.rule: r
         for r in compare_rules(
-            problem, accepted=accepted, truth=truth, answers=["a", "b", "b"] * 4, rewards=[0, 1, 0] * 4, n_boot=20
+            problem, accepted=accepted, truth=truth, answers=["a", "b", "b"] * 4, rewards=[0, 1, 0] * 4
         )
     }
     assert (found["pass@N"].naive.value, found["pass@N"].true.value) == (1.0, 0.0)

@@ -80,7 +80,7 @@ def audit(
     cost_fn
         What a false negative costs: a number, or a column.
     cost_fp
-        What a false positive costs: a number, or a column.
+        What a false positive costs: a number, or a column; of attempts, a wrong answer where a right one brings 1.
     miss_rate
         How often annotators label a positive row negative, where that is known.
     false_alarm_rate
@@ -88,7 +88,8 @@ def audit(
     reviewed
         A file of answers to the folder's sample, in place of the review.csv in it.
     kind
-        What the table holds: table (a label a row) or multilabel; by default as its label looks.
+        What the table holds: table (a label a row), multilabel or attempts (a verdict a row, on the columns problem
+        and accepted); by default as its columns look.
     label_sep
         What separates several labels in one column.
     quick

@@ -6,10 +6,23 @@ as a negative one.
 
 from __future__ import annotations
 
+from trueneg.data._sniff.attempts import GROUPS, attempt_columns, is_attempts, verdict_column
 from trueneg.data._sniff.checks import trusted_mask
 from trueneg.data._sniff.keys import keys_of_rows, row_keys
 from trueneg.data._sniff.roles import Roles
 from trueneg.data._sniff.settle import label_candidates, roles
 from trueneg.data._sniff.values import known_labels
 
-__all__ = ["Roles", "keys_of_rows", "known_labels", "label_candidates", "roles", "row_keys", "trusted_mask"]
+__all__ = [
+    "GROUPS",
+    "Roles",
+    "attempt_columns",
+    "is_attempts",
+    "keys_of_rows",
+    "known_labels",
+    "label_candidates",
+    "roles",
+    "row_keys",
+    "trusted_mask",
+    "verdict_column",
+]

@@ -21,7 +21,7 @@ class Roles:
     label : str or None
         The label column as it was named (``"y_*"`` for prefixed columns).
     kind : str
-        ``"table"`` (one label a row) or ``"multilabel"``.
+        ``"table"`` (one label a row), ``"multilabel"`` or ``"attempts"`` (the label is the verdict).
     labels : list of str
         The label columns: one, or those a pattern stands for.
     label_sep : str or None
@@ -72,6 +72,10 @@ class Roles:
         classes : list of str
             The names of the codes, or of the columns.
         """
+        if self.kind == "attempts":
+            from trueneg.data._sniff.attempts import attempt_codes
+
+            return attempt_codes(table, self), list(self.classes)
         if self.kind == "multilabel":
             return multilabel_codes(table, self), list(self.classes)
         return encode(label_strings(table.arrow.column(self.labels[0]), self.unlabeled), self.classes), list(

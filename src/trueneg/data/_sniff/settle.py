@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from trueneg.core.errors import InputError
+from trueneg.data._sniff.attempts import attempt_roles
 from trueneg.data._sniff.checks import check_ids, check_trusted, checked_cost
 from trueneg.data._sniff.labels import settle_label
 from trueneg.data._sniff.matrices import probabilities
@@ -54,7 +55,7 @@ def roles(
         Columns; those with such a name are sniffed.
     cost_fn, cost_fp : str or float, optional
         Cost of a missed positive and of a false alarm: a column or a number.
-    kind : {"table", "multilabel"}, optional
+    kind : {"table", "multilabel", "attempts"}, optional
         Default: by the label.
     label_sep : str, optional
         Separator of several labels in one column, such as ``";"``.
@@ -69,6 +70,8 @@ def roles(
         One line with the column, what is wrong and what to do.
     """
     where = table_name(table)
+    if kind == "attempts" and len(table):
+        return attempt_roles(table, label=label, cost_fp=cost_fp, id_column=id)
     if len(table) == 0 or label is None:
         raise _no_rows(where) if len(table) == 0 else _no_label(table)
     found = Roles(label=label, label_sep=label_sep, positive=positive, negative=negative, unlabeled=unlabeled)

@@ -120,6 +120,8 @@ def _next(report: MutableMapping[str, Any], folder: Path) -> str:
     else the audit with a model where none was asked, else what stands behind the figures.
     """
     open_findings = [f for f in report["findings"] if f["status"] == "finding"]
+    if report["input"]["kind"] == "attempts" and report["suspects"]["total"] and not _reviewed(report):
+        return f"trueneg review {shlex.quote(str(folder))}"
     suspects = [f for f in report["findings"] if f.get("command") and f["code"] in SUSPECT_CODES]
     if suspects and report["suspects"]["total"]:
         reviewed = next((f for f in suspects if f.get("estimate") is not None), None)
@@ -131,6 +133,12 @@ def _next(report: MutableMapping[str, Any], folder: Path) -> str:
     label = report["options"].get("label")
     named = f" --label {shlex.quote(label)}" if isinstance(label, str) else ""
     return f"trueneg audit {shlex.quote(report['input']['path'])}{named}"
+
+
+def _reviewed(report: MutableMapping[str, Any]) -> bool:
+    """Whether the finding on attempts already stands on a review."""
+    found = next((f.get("estimate") for f in report["findings"] if f["code"] == "TN601"), None)
+    return found is not None and "review" in str(found.get("method"))
 
 
 def commands_into(findings: Iterable[Finding], report: MutableMapping[str, Any]) -> None:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from trueneg.data.sniff import Roles
 
-KINDS = ("table", "multilabel")
-LATER = ("retrieval", "attempts", "versions", "boxes", "bags")
+KINDS = ("table", "multilabel", "attempts")
+LATER = ("retrieval", "versions", "boxes", "bags")
 LEFT_OUT = "left out by --select or --ignore"
 
 
@@ -182,6 +182,7 @@ def audit(
         options.pop("thorough")
     _refuse(quick, thorough, options.get("kind"))
     table, frame_kind, path = _read(data, say)
+    options = _as_attempts(table, options)
     roles = sniff_roles(table, **{k: v for k, v in options.items() if k not in _NOT_COLUMNS})
     if told:
         roles.notes.insert(0, told)
@@ -190,7 +191,9 @@ def audit(
     answers, words = find_review(folder, reviewed, table, roles, options)
     if words:
         roles.notes.append(words)
-    if roles.kind == "multilabel":
+    if roles.kind == "attempts":
+        result = _attempts(table, roles, path, frame_kind, options, say=say, chosen=chosen, reviewed=answers)
+    elif roles.kind == "multilabel":
         result = _multilabel(table, roles, path, frame_kind, options, say=say, chosen=chosen, reviewed=answers)
     else:
         context = _context(table, roles, path, options, say=say, cache=cache, reviewed=answers)
@@ -224,7 +227,7 @@ def _table(
     table: Any, context: Context, frame_kind: str, chosen: tuple[list[str], list[str]], *, image_named: bool
 ) -> Audit:
     """Run the checks on a table with one label a row."""
-    findings = sorted((_one(check, context, *chosen) for check in load()), key=Finding.rank)
+    findings = sorted((_one(check, context, *chosen) for check in load("table")), key=Finding.rank)
     suspects = suspects_table(context, findings)
     report = report_of(context, findings, suspects, table.notes)
     if context.roles.image and suspects.num_rows and not _images_left_out(context):
@@ -295,6 +298,46 @@ def _multilabel(
     report["input"]["saw"] = [*table.notes, *roles.notes, *words["saw"], f"probabilities: {words['model']}"]
     rankings = {c: r for c, r in words["rankings"].items() if not _left_out(c, select, ignore)}
     return Audit(findings, report, suspects, kind, rankings=rankings, neighbors=words["neighbors"])
+
+
+def _as_attempts(table: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Name the kind and the verdict of a table of attempts, where nothing else was asked for."""
+    from trueneg.data.sniff import attempt_columns, is_attempts
+
+    names = table.arrow.column_names
+    asked = options.get("kind") == "attempts"
+    if not asked and ("kind" in options or "label" in options or not is_attempts(names)):
+        return options
+    verdict = attempt_columns(names).get("accepted")
+    return {**options, "kind": "attempts", **({"label": verdict} if "label" not in options and verdict else {})}
+
+
+def _attempts(
+    table: Any,
+    roles: Roles,
+    path: str,
+    kind: str,
+    options: dict[str, Any],
+    *,
+    say: Any,
+    chosen: Any,
+    reviewed: dict[str, Any],
+) -> Audit:
+    """Audit attempts at problems: what a verifier lets pass."""
+    from trueneg.jobs.audit.attempts import context_of, suspects_of
+
+    context = context_of(
+        table, roles, review=reviewed.get("TN601"), quick=options["quick"], seed=options["seed"], progress=say
+    )
+    findings = sorted((_one(check, context, *chosen) for check in load("attempts")), key=Finding.rank)
+    listed = not _left_out("TN601", *chosen)
+    suspects = suspects_of(context, table, listed=listed)
+    counts = [int((context.accepted == v).sum()) for v in (0, 1)]
+    classes = [{"name": n, "count": c} for n, c in zip(roles.classes, counts, strict=True)]
+    report = page_of(path, table.arrow, roles, classes, findings, suspects)
+    report["input"]["saw"] = [*table.notes, *roles.notes, *context.notes]
+    rankings = {"TN601": context.ranking} if listed and len(context.doubted) else {}
+    return Audit(findings, report, suspects, kind, rankings=rankings)
 
 
 def _context(
@@ -385,7 +428,7 @@ def _left_out(code: str, select: list[str], ignore: list[str]) -> bool:
     return bool(select and not _matches(code, select)) or _matches(code, ignore)
 
 
-def _one(check: Any, context: Context, select: list[str], ignore: list[str]) -> Finding:
+def _one(check: Any, context: Any, select: list[str], ignore: list[str]) -> Finding:
     """Run one check; a crash is reported as an error of that check, the others go on."""
     if _left_out(check.CODE, select, ignore):
         return Finding(check.CODE, check.TITLE, "ignored", LEFT_OUT)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
-from trueneg.core.intervals import Estimate, bootstrap
+from trueneg.core.intervals import Estimate, jeffreys
 from trueneg.core.verdicts import answer_classes
 
 Floats = NDArray[np.float64]
@@ -194,8 +194,6 @@ def compare_rules(
     rewards: ArrayLike | None = None,
     equal: Any = "auto",
     level: float = 0.95,
-    n_boot: int = 1000,
-    random_state: int = 0,
 ) -> list[RuleResult]:
     """Put all selection rules that the columns allow side by side: as the verifier counts, and as it is.
 
@@ -205,8 +203,8 @@ def compare_rules(
         As in :func:`select`.
     truth : array-like of shape (n,)
         1 correct, 0 wrong; -1 (unknown) is refused for attempts that are accepted.
-    level, n_boot, random_state
-        Of the bootstrap of problems.
+    level : float, default=0.95
+        Of the intervals over problems.
 
     Returns
     -------
@@ -229,22 +227,9 @@ def compare_rules(
         chosen = rows >= 0
         ok = (chosen & yes[rows]).astype(np.float64)
         good = ok * (right[rows] == 1)
-        options: dict[str, Any] = {"level": level, "n_boot": n_boot, "random_state": random_state}
-        one = len(rows) < 2
-        naive, true = (_alone(v, level) if one else bootstrap(np.mean, v, **options) for v in (ok, good))
-        share = _share(ok, good, options)
+        n, k = len(ok), float(ok.sum())
+        naive, true = (jeffreys(float(v.sum()), n, level=level) for v in (ok, good))
+        nothing = Estimate(float("nan"), 0.0, 1.0, level, "nothing accepted", 0)
+        share = jeffreys(float((ok - good).sum()), k, level=level) if k else nothing
         found.append(RuleResult("pass@N" if rule == "first_accepted" else rule, naive, true, share))
     return found
-
-
-def _alone(values: Floats, level: float) -> Estimate:
-    return Estimate(float(values.mean()), 0.0, 1.0, level, "one problem", 1)
-
-
-def _share(ok: Floats, good: Floats, options: dict[str, Any]) -> Estimate:
-    from trueneg.core.intervals import jeffreys
-
-    n, k = float(ok.sum()), float((ok - good).sum())
-    if n == 0:
-        return Estimate(float("nan"), 0.0, 1.0, options["level"], "nothing accepted", 0)
-    return jeffreys(k, n, level=options["level"])

@@ -58,7 +58,7 @@ class AttemptTable:
     accepted : array-like of shape (tasks,)
         Accepted by the verifier; a timeout, an error and silence are not.
     true_accepted : array-like of shape (tasks,)
-        Accepted and correct.
+        Accepted and correct; an expected number where only a probability is known.
     correct : array-like of shape (tasks,), optional
         Correct, accepted or not; needed for the verifier's soundness and completeness and for :meth:`oracle_at`.
     tasks : array-like of shape (tasks,), optional
@@ -85,8 +85,8 @@ class AttemptTable:
     ) -> None:
         self.accepted = np.atleast_1d(np.asarray(accepted)).astype(np.int64)
         self.n = np.array(np.broadcast_to(np.asarray(n), self.accepted.shape), dtype=np.int64)
-        self.true_accepted = np.atleast_1d(np.asarray(true_accepted)).astype(np.int64)
-        self.correct = None if correct is None else np.atleast_1d(np.asarray(correct)).astype(np.int64)
+        self.true_accepted = np.atleast_1d(np.asarray(true_accepted)).astype(np.float64)  # expected counts are no whole
+        self.correct = None if correct is None else np.atleast_1d(np.asarray(correct)).astype(np.float64)
         self.tasks = np.arange(len(self.n)) if tasks is None else np.asarray(tasks)
         self._check()
 
@@ -105,8 +105,8 @@ class AttemptTable:
         if bad.any():
             i = int(np.flatnonzero(bad)[0])
             msg = (
-                f"task {self.tasks[i]!s}: {self.true_accepted[i]} correct of {self.accepted[i]} accepted of {self.n[i]}"
-                "; 0 <= true_accepted <= accepted <= n must hold, and the correct ones must fit."
+                f"task {self.tasks[i]!s}: {self.true_accepted[i]:g} correct of {self.accepted[i]} accepted "
+                f"of {self.n[i]}; 0 <= true_accepted <= accepted <= n must hold, and the correct ones must fit."
             )
             raise InputError(msg)
 

@@ -24,13 +24,19 @@ CHECKS: tuple[str, ...] = (
     "tn302_costs",
     "tn303_calibration",
     "tn401_unfamiliar",
+    "tn601_false_passes",
+    "tn602_rates",
+    "tn603_rules",
+    "tn604_attempts",
+    "tn605_silence",
     "tn650_automatic_labels",
 )
 
 
-def load() -> list[ModuleType]:
-    """Import every check, in the order of its code."""
-    return [import_module(f"{__name__}.{name}") for name in CHECKS]
+def load(kind: str | None = None) -> list[ModuleType]:
+    """Import every check, or those of one kind of data, in the order of its code."""
+    found = [import_module(f"{__name__}.{name}") for name in CHECKS]
+    return found if kind is None else [check for check in found if kind in getattr(check, "DATA", ("table",))]
 
 
 def by_code(code: str) -> Any:

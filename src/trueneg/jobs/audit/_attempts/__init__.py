@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.jobs.audit.attempts`; import them from there."""
