@@ -20,12 +20,14 @@ REJECTERS = [
 ]
 # Those that learn from familiar rows alone, those the checks cannot make without arguments (with the test that runs
 # the checks on them instead), and settings that make a default cheap enough to run here.
-ONE_CLASS: set[str] = set()
+ONE_CLASS: set[str] = {"HyperbolicOneClass"}
 ELSEWHERE: dict[str, str] = {
     "FeatureEnsembleDetector": "tests/reject/test_mahalanobis.py: it takes a base, and validation rows in fit",
     "IntrusionRejecter": "tests/reject/test_intrusion.py: it must be told which label is normal",
 }
-CHEAP: dict[str, dict] = {}
+CHEAP: dict[str, dict] = {
+    "HyperbolicOneClass": {"hidden": (32, 8), "noise_scale": 9.0, "epochs": 20, "batch_size": 32},
+}
 
 
 class Nearest(BaseRejecter):

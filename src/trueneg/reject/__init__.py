@@ -11,6 +11,7 @@ _PUBLIC = {
     "BaseRejecter": "base",
     "FeatureEnsembleDetector": "mahalanobis",
     "FlowEncoder": "intrusion",
+    "HyperbolicOneClass": "hyp_oc",
     "IntrusionRejecter": "intrusion",
     "MahalanobisDetector": "mahalanobis",
     "NotCalibratedError": "base",

@@ -1,0 +1,1 @@
+"""The parts of trueneg.reject.hyp_oc, which is where they are public."""

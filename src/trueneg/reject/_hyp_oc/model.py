@@ -1,0 +1,410 @@
+"""The one-class classifier: a head on frozen features, or on an encoder whose last block learns with it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from trueneg.core.errors import InputError, missing_extra
+from trueneg.reject._hyp_oc.layers import PoincareMLR, PseudoNegatives, ToBall, hyperbolic_pairwise_confusion
+from trueneg.reject.base import BaseRejecter
+
+try:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+except ModuleNotFoundError:
+    missing_extra("torch", "vision")
+
+__all__ = ["HyperbolicOneClass", "OneClassNet"]
+
+_ROWS = 4096  # of a block when scoring
+_REAL, _PSEUDO = 1, 0
+
+
+class OneClassNet(nn.Module):
+    """Multilayer perceptron in the type of the features, then the ball and the logistic layer in float64.
+
+    Parameters
+    ----------
+    dimension : int
+        Of the features.
+    hidden : sequence of int, default=(256, 64)
+        Widths; the last one is the dimension of the ball.
+    curvature, clip_norm, dtype
+        As in :class:`ToBall`.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        hidden: Sequence[int] = (256, 64),
+        *,
+        curvature: float = 0.1,
+        clip_norm: float | None = 2.0,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__()
+        widths = [dimension, *hidden]
+        layers: list[nn.Module] = []
+        for into, out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(into, out), nn.ReLU()]
+        self.trunk = nn.Sequential(*layers[:-1])  # the last layer is linear: the ball has all directions
+        self.ball = ToBall(widths[-1], curvature=curvature, clip_norm=clip_norm, dtype=dtype)
+        self.head = PoincareMLR(widths[-1], 2, curvature=curvature, dtype=dtype)
+
+    def points(self, features: Tensor) -> Tensor:
+        """Return points of the ball, (n, hidden[-1])."""
+        found: Tensor = self.ball(self.trunk(features))
+        return found
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits of pseudo-negative and real, (n, 2)."""
+        found: Tensor = self.head(self.points(features))
+        return found
+
+
+class HyperbolicOneClass(BaseRejecter):
+    """One-class classification on the Poincare ball, against pseudo-negatives drawn around the mean of the features.
+
+    Learns from familiar rows alone. Each step draws as many pseudo-negatives as there are rows, and lowers the
+    cross-entropy of a hyperbolic logistic layer on both, plus ``pc_weight`` times the mean distance of pairs of
+    familiar rows. The score is the logit of familiar minus that of pseudo-negative.
+
+    Parameters
+    ----------
+    hidden : sequence of int, default=(256, 64)
+        Widths of the perceptron on the features; the last one is the dimension of the ball.
+    curvature : float, default=0.1
+        c; 0 is the same head without curvature.
+    clip_norm : float or None, default=2.0
+        Longest vector that enters the ball; None is for studies: points then reach the boundary.
+    alpha : float, default=0.8
+        Share of the past in the running mean that pseudo-negatives are drawn around.
+    noise_scale : float or "auto", default=1.0
+        Their variance in each direction; the paper's 1 suits features of about that spread. "auto" takes the mean
+        variance of the features learned from.
+    pc_weight : float, default=1.0
+        Weight of the distance of pairs; 0 leaves it out.
+    standardize : bool, default=True
+        Bring features to mean 0 and variance 1 in each direction first, as the rows of ``fit`` have them; where an
+        encoder learns they are left as they come.
+    epochs, batch_size, learning_rate, weight_decay : default=5, 64, 1e-3, 1e-6
+        Of Adam. The paper's 60 epochs at 1e-6 in batches of 8 fine-tune a network that knows faces; a new head needs
+        a larger rate, and few epochs: it soon tells noise from rows by what other rows share as well.
+    clip_gradient : float, default=3.0
+        Largest gradient norm of the head.
+    encoder : torch.nn.Module or None, default=None
+        Where given, X is what it takes, (n, ...), and a copy of it learns with the head.
+    trained : str or None, default=None
+        Beginning of the names of the parameters of ``encoder`` that learn, such as "layer4"; None is the last of its
+        direct children that has parameters. The rest, and all running statistics, stay as they are.
+    compat : {None, "reference"}, default=None
+        "reference" departs from the paper where the authors' code does: atan for artanh, a sum of distances over the
+        number of points, and a mean that mixes the last two batches and restarts each epoch at 0.
+    unknown_label : object, default="auto"
+        What :meth:`predict` answers below the threshold: -1 where it answers 1 for familiar.
+    device : str, default="cpu"
+        Any that torch knows and that has float64.
+    random_state : int, Generator or None, default=None
+        Seed.
+    progress : callable or None, default=None
+        Called with ``(epoch, epochs)``.
+
+    Attributes
+    ----------
+    net_ : OneClassNet
+        The head.
+    encoder_ : torch.nn.Module or None
+        The copy that learned.
+    centre_ : ndarray of float32 of shape (d,)
+        Mean that pseudo-negatives were drawn around last.
+    shift_, scale_ : ndarray of float32 of shape (d,)
+        What features are shifted by and then divided by; 0 and 1 where they are left alone.
+    noise_scale_ : float
+        In use.
+    losses_ : ndarray of shape (epochs,)
+        Mean loss of each epoch.
+
+    Raises
+    ------
+    InputError
+        On settings out of range, fewer than 4 rows, NaN, or a loss that is no longer finite.
+
+    Notes
+    -----
+    Cost: one pass of the perceptron over each row and its pseudo-negative, an epoch. No matrix of features by features
+    is made. On the processor a seed gives one answer.
+
+    References
+    ----------
+    Narayan and Patel (2024), "Hyp-OC: Hyperbolic One Class Classification for Face Anti-Spoofing", arXiv 2404.14406.
+    """
+
+    net_: OneClassNet
+    encoder_: nn.Module | None
+    width_: tuple[int, ...]
+
+    def __init__(
+        self,
+        *,
+        hidden: Sequence[int] = (256, 64),
+        curvature: float = 0.1,
+        clip_norm: float | None = 2.0,
+        alpha: float = 0.8,
+        noise_scale: float | str = 1.0,
+        pc_weight: float = 1.0,
+        standardize: bool = True,
+        epochs: int = 5,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 1e-6,
+        clip_gradient: float = 3.0,
+        encoder: Any = None,
+        trained: str | None = None,
+        compat: str | None = None,
+        unknown_label: Any = "auto",
+        device: str = "cpu",
+        random_state: int | np.random.Generator | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.curvature = curvature
+        self.clip_norm = clip_norm
+        self.alpha = alpha
+        self.noise_scale = noise_scale
+        self.pc_weight = pc_weight
+        self.standardize = standardize
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.clip_gradient = clip_gradient
+        self.encoder = encoder
+        self.trained = trained
+        self.compat = compat
+        self.unknown_label = unknown_label
+        self.device = device
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(self, X: Any, y: Any = None) -> HyperbolicOneClass:
+        """Learn from familiar rows: features (n, d), or what the encoder takes (n, ...); y is not read."""
+        self._check_settings()
+        rows = self._inputs(X, reset=True)
+        if len(rows) < 4:
+            msg = f"{len(rows)} rows are too few to learn what is familiar (n_samples={len(rows)}): give 4 or more."
+            raise InputError(msg)
+        self._known(None, len(rows))
+        rng = np.random.default_rng(self.random_state)
+        draws = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**62)))
+        # The user's encoder stays as it is: what learns is a copy.
+        self.encoder_ = None if self.encoder is None else copy.deepcopy(self.encoder).to(self.device).eval()
+        learning = self._unfrozen()
+        self.shift_, self.scale_ = self._spread(rows)
+        first = self._features(rows[: min(len(rows), 512)])
+        self.noise_scale_ = self._noise(first)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**62)))  # the layers draw from it; the state before comes back
+            self.net_ = OneClassNet(first.shape[1], self.hidden, curvature=self.curvature, clip_norm=self.clip_norm).to(
+                self.device
+            )
+        negatives = PseudoNegatives(first.shape[1], alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
+        self._train(rows, negatives.to(self.device), learning, rng, draws)
+        self.centre_ = negatives.mean.cpu().numpy()
+        return self
+
+    def points(self, X: Any) -> NDArray[np.float64]:
+        """Return where rows lie on the ball, (n, hidden[-1])."""
+        check_is_fitted(self, "net_")
+        return self._blocks(self._inputs(X), self.net_.points)
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what JSON can hold and the arrays of a fitted model; the encoder's weights are among them."""
+        check_is_fitted(self, "net_")
+        left = ("encoder", "progress", "random_state", "device", "hidden")
+        about = {name: value for name, value in self.get_params(deep=False).items() if name not in left}
+        about |= {"hidden": list(self.hidden), "fitted_noise_scale": self.noise_scale_, "width": list(self.width_)}
+        about["has_encoder"] = self.encoder_ is not None
+        arrays = {f"net.{name}": value.cpu().numpy() for name, value in self.net_.state_dict().items()}
+        if self.encoder_ is not None:
+            arrays |= {f"encoder.{name}": value.cpu().numpy() for name, value in self.encoder_.state_dict().items()}
+        own = {name: getattr(self, f"{name}_") for name in ("centre", "losses", "shift", "scale")}
+        return about, {**arrays, **own}
+
+    @classmethod
+    def from_state(
+        cls, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, encoder: Any = None
+    ) -> HyperbolicOneClass:
+        """Return the model that :meth:`to_state` wrote; one with an encoder needs a module of its kind.
+
+        The threshold is not part of it: set it again with ``calibrate``, or keep it beside the state.
+        """
+        stored = dict(about)
+        noise, width, has = stored.pop("fitted_noise_scale"), stored.pop("width"), stored.pop("has_encoder")
+        if has != (encoder is not None):
+            msg = "this state has an encoder: pass encoder=." if has else "this state has no encoder: leave it out."
+            raise InputError(msg)
+        model = cls(**{**stored, "hidden": tuple(stored["hidden"])}, encoder=encoder)
+        model._known(None, 0)
+        model.noise_scale_, model.width_, model.centre_ = noise, tuple(width), arrays["centre"]
+        model.losses_, model.shift_, model.scale_ = arrays["losses"], arrays["shift"], arrays["scale"]
+        if encoder is None:
+            model.n_features_in_ = width[0]
+        model.net_ = OneClassNet(len(model.centre_), model.hidden, curvature=model.curvature, clip_norm=model.clip_norm)
+        model.encoder_ = None if encoder is None else copy.deepcopy(encoder).eval()
+        for lead, module in (("net.", model.net_), ("encoder.", model.encoder_)):
+            if module is not None:
+                own = {
+                    n.removeprefix(lead): torch.from_numpy(np.array(v)) for n, v in arrays.items() if n.startswith(lead)
+                }
+                module.load_state_dict(own)
+        return model
+
+    # -- private ---------------------------------------------------------------------------------------------------
+
+    def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        rows = self._inputs(X)
+        logits = self._blocks(rows, self.net_)
+        return logits[:, _REAL] - logits[:, _PSEUDO], np.zeros(len(rows), np.int64)
+
+    def _check_settings(self) -> None:
+        positive = ("epochs", "batch_size", "learning_rate", "clip_gradient")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                msg = f"{name}={getattr(self, name)!r}: give a number above 0."
+                raise InputError(msg)
+        if self.pc_weight < 0 or (self.clip_norm is not None and not self.clip_norm > 0) or not len(self.hidden):
+            msg = (
+                f"pc_weight={self.pc_weight!r}, clip_norm={self.clip_norm!r}, hidden={self.hidden!r}: give a weight of "
+                "0 or more, a norm above 0 or None, and one width or more."
+            )
+            raise InputError(msg)
+        if isinstance(self.noise_scale, str) and self.noise_scale != "auto":
+            msg = f"noise_scale={self.noise_scale!r}: give a variance above 0, or 'auto'."
+            raise InputError(msg)
+
+    def _inputs(self, X: Any, *, reset: bool = False) -> NDArray[np.float32]:
+        """Return rows as float32, checked against those of ``fit``."""
+        if self.encoder is None:
+            rows = self._rows(X, reset=reset, dtype=np.float32)
+        else:
+            rows = np.asarray(X, dtype=np.float32)
+            if rows.ndim < 2 or not np.isfinite(rows).all():
+                msg = f"X has shape {rows.shape}: an encoder takes finite numbers of shape (n, ...)."
+                raise InputError(msg)
+            if not reset and rows.shape[1:] != self.width_:
+                msg = f"a row has shape {rows.shape[1:]}, those of fit had {self.width_}: prepare both alike."
+                raise InputError(msg)
+        if reset:
+            self.width_ = rows.shape[1:]
+        return rows
+
+    def _unfrozen(self) -> list[nn.Parameter]:
+        """Freeze the encoder but for the block that learns, and return its parameters."""
+        if self.encoder_ is None:
+            return []
+        for parameter in self.encoder_.parameters():
+            parameter.requires_grad_(False)
+        begin = self.trained
+        if begin is None:
+            own = [name for name, child in self.encoder_.named_children() if any(True for _ in child.parameters())]
+            begin = own[-1] if own else ""
+        learning = [p for n, p in self.encoder_.named_parameters() if n.startswith(begin)]
+        if not learning:
+            some = ", ".join(name for name, _ in self.encoder_.named_children())
+            msg = f"trained={begin!r} begins the name of no parameter of the encoder; its children are {some}."
+            raise InputError(msg)
+        for parameter in learning:
+            parameter.requires_grad_(True)
+        return learning
+
+    def _encode(self, batch: Tensor) -> Tensor:
+        found: Tensor = batch if self.encoder_ is None else self.encoder_(batch)
+        if found.ndim != 2:
+            msg = f"the encoder gives shape {tuple(found.shape)}: give one that ends in features (n, d)."
+            raise InputError(msg)
+        return found
+
+    def _spread(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the mean and the standard deviation of features, 1 where one is constant."""
+        if not self.standardize or self.encoder_ is not None:
+            return np.zeros(1, np.float32), np.ones(1, np.float32)
+        mean, deviation = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+        floor = 1e-6 * np.abs(rows).max(axis=0)
+        return mean.astype(np.float32), np.where(deviation > floor, deviation, 1.0).astype(np.float32)
+
+    def _features(self, rows: NDArray[np.float32]) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([self._encode(self._batch(rows[i : i + 64])) for i in range(0, len(rows), 64)])
+
+    def _batch(self, rows: NDArray[np.float32]) -> Tensor:
+        if self.encoder_ is None:
+            rows = (rows - self.shift_) / self.scale_
+        return torch.tensor(rows, device=self.device)
+
+    def _noise(self, features: Tensor) -> float:
+        if self.noise_scale != "auto":
+            return float(self.noise_scale)
+        found = float(features.double().var(dim=0).mean())
+        return found if found > 0 else 1.0
+
+    def _train(
+        self,
+        rows: NDArray[np.float32],
+        negatives: PseudoNegatives,
+        learning: list[nn.Parameter],
+        rng: np.random.Generator,
+        draws: torch.Generator,
+    ) -> None:
+        head = list(self.net_.parameters())
+        optimiser = torch.optim.Adam([*head, *learning], lr=self.learning_rate, weight_decay=self.weight_decay)
+        size = min(int(self.batch_size), len(rows))
+        self.losses_ = np.zeros(int(self.epochs))
+        for epoch in range(int(self.epochs)):
+            negatives.restart()
+            order = rng.permutation(len(rows))
+            # A last batch of one row has no pair; it joins the one before.
+            starts = [i for i in range(0, len(rows), size) if len(rows) - i > 1]
+            total = 0.0
+            for i, start in enumerate(starts):
+                stop = len(rows) if i + 1 == len(starts) else start + size
+                loss = self._loss(self._encode(self._batch(rows[order[start:stop]])), negatives, draws)
+                optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(head, self.clip_gradient)
+                optimiser.step()
+                total += loss.item() * (stop - start)
+            self.losses_[epoch] = total / len(rows)
+            if not math.isfinite(total):
+                msg = f"the loss is not finite after epoch {epoch + 1}: lower learning_rate, or set clip_norm."
+                raise InputError(msg)
+            if self.progress is not None:
+                self.progress(epoch + 1, int(self.epochs))
+
+    def _loss(self, real: Tensor, negatives: PseudoNegatives, draws: torch.Generator) -> Tensor:
+        """Return Hyp-CE plus ``pc_weight`` times Hyp-PC of a batch of familiar features."""
+        pseudo = negatives(real.detach(), draws)
+        points = self.net_.points(torch.cat([real, pseudo]))
+        target = torch.full((len(points),), _PSEUDO, device=points.device)
+        target[: len(real)] = _REAL
+        loss = F.cross_entropy(self.net_.head(points), target)
+        if self.pc_weight:
+            pairs = hyperbolic_pairwise_confusion(points[: len(real)], curvature=self.curvature, compat=self.compat)
+            loss = loss + self.pc_weight * pairs
+        return loss
+
+    def _blocks(self, rows: NDArray[np.float32], answer: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
+        size = _ROWS if self.encoder_ is None else 64
+        with torch.no_grad():
+            parts = [
+                answer(self._encode(self._batch(rows[i : i + size]))).double().cpu().numpy()
+                for i in range(0, max(1, len(rows)), size)
+            ]
+        return np.concatenate(parts)
