@@ -41,9 +41,11 @@ app.command(
 )
 app.command("trueneg.cli.diff:diff", name="diff", help="Put two audits side by side: before and after a repair.")
 app.command(
-    "trueneg.cli.fit:fit", name="fit", help="Fit a head to a labelled table: rules that can be read, or naive Bayes."
+    "trueneg.cli.fit:fit", name="fit", help="Fit a head or rejecter to labelled data, and keep it without pickle."
 )
-app.command("trueneg.cli.predict:predict", name="predict", help="Label a table with a model that fit wrote.")
+app.command(
+    "trueneg.cli.predict:predict", name="predict", help="Label data with a model that fit wrote, batch by batch."
+)
 app.command(
     "trueneg.cli.label:label",
     name="label",

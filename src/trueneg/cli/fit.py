@@ -16,35 +16,58 @@ def fit(
     label: str | None = None,
     text: str | None = None,
     features: str | None = None,
+    embedding: str | None = None,
+    image: str | None = None,
+    unknown: str | None = None,
+    space: Path | None = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    keep: float = 0.95,
+    recalibrate: Path | None = None,
     terms: int = 5000,
+    side: int = 224,
     held_out: float = 0.2,
     seed: int = 0,
     jobs: int = 1,
 ) -> None:
-    """Fit a head to a labelled table, and keep it: trueneg fit tsetlin reviews.csv --label label --out model.
+    """Fit a head or rejecter to labelled data, and keep it: trueneg fit tsetlin reviews.csv --label label --out model.
 
-    Text becomes one- and two-word terms, numbers become steps, categories become one feature each; all are chosen
-    from the rows learned from. Writes model.json and head.npz into the folder --out.
+    Tables, arrays of embeddings (.npy) and folders of class folders of images are read. tsetlin and naive_bayes turn
+    words, numbers and categories into binary features; the others take dense ones: embeddings, scaled numbers, texts
+    on 100 axes, images through EfficientNet-Lite0. All is chosen from the rows learned from. No pickle is written.
 
     Parameters
     ----------
     name
-        The head: tsetlin (rules that can be read) or naive_bayes.
+        tsetlin (rules that can be read), naive_bayes, teen (prototypes), loki (labels with distances), or one that says
+        "none of these": intrusion (alarms on flows, within a budget) and the others of 'trueneg fit help'.
     path
-        CSV, TSV, Parquet, JSONL, Arrow or NPZ.
+        CSV, TSV, Parquet, JSONL, Arrow or NPZ; an .npy file; or a folder of images, one sub-folder a class.
     out
         The folder of the model.
     label
-        The column that holds the label; without it, the columns that could be it are listed.
+        The column that holds the label; of an .npy file, the file of its labels.
     text
         Text columns, separated by commas; by default those that look like text.
     features
         Columns to learn from, separated by commas; by default all that are not named otherwise.
+    embedding
+        Columns of an embedding, or one of lists; by default those that look like it.
+    image
+        Columns of paths of images, relative to the table.
+    unknown
+        A value of the label that means "no class": never learned, used to measure what is rejected.
+    space
+        For loki: a table of a tree's edges (two columns, lengths in a third), or of label and vector.
     settings
         A setting of the head, name=value, such as n_clauses=200; may be given several times.
+    keep
+        Share of rows of the known classes that a rejecter must not reject.
+    recalibrate
+        A fitted intrusion model: its threshold is set anew on the rows of PATH, which must all be clean.
     terms
-        One- and two-word terms to keep, by chi2.
+        One- and two-word terms to keep.
+    side
+        Images are resized to this.
     held_out
         Share of the labelled rows set aside to measure on; a column named split is used where there is one.
     seed
@@ -59,23 +82,18 @@ def fit(
     from rich.console import Console
 
     from trueneg.core.intervals import Estimate
+    from trueneg.jobs.fit.run import Reading
     from trueneg.jobs.fit.run import fit as run_fit
+    from trueneg.jobs.fit.stream import recalibrate as run_again
 
     log, console = Console(stderr=True), Console()
     with _progress(log) as update:
-        model = run_fit(
-            name,
-            path,
-            label=label,
-            text=text,
-            features=features,
-            settings=settings,
-            terms=terms,
-            held_out=held_out,
-            seed=seed,
-            jobs=jobs,
-            progress=update,
-        )
+        if recalibrate is not None:
+            model = run_again(name, path, recalibrate)
+        else:
+            reading = Reading(label, text, features, embedding, image, unknown, terms, side, held_out)
+            options: dict[str, Any] = {"settings": settings, "space": space, "keep": keep, "seed": seed, "jobs": jobs}
+            model = run_fit(name, path, reading=reading, progress=update, **options)
         model.save(out)
 
     def say(line: str) -> None:
@@ -84,9 +102,10 @@ def fit(
     about = model.about
     say(f"{name}: learned from {about['rows']:,} rows, {about['features']:,} features, {len(model.classes)} classes")
     for what, figure in about["figures"].items():
-        say(f"{what} on {about['held_out']:,} rows held out: {Estimate(**figure)}")
-    if about["readability"]:
-        say(about["readability"])
+        say(f"{what} on rows held out: {Estimate(**figure)}")
+    for line in (about["readability"], *about["told"]):
+        if line:
+            say(line)
     say(f"Next: trueneg predict DATA --model {out} --out labels.csv")
 
 

@@ -1,8 +1,9 @@
-"""A fitted head with its features, in a folder: ``model.json`` and ``head.npz``."""
+"""A fitted head or rejecter with what it reads, in a folder: ``model.json``, ``head.npz``, ``reader.npz``."""
 
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,69 +14,98 @@ from numpy.typing import NDArray
 from trueneg import __version__
 from trueneg.core.errors import InputError
 from trueneg.data.writers import atomic_folder
+from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of
+from trueneg.jobs.fit.kinds.base import Answer, Kind
 
-__all__ = ["SCHEMA", "Model"]
+__all__ = ["SCHEMA", "Columns", "Model"]
 
-SCHEMA = "trueneg/model/1"
-_ROWS = 4096  # dense rows at a time
+SCHEMA = "trueneg/model/2"
+
+
+class Columns:
+    """The columns themselves, for what encodes them on its own."""
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = list(columns)
+
+    def check(self, names: list[str], where: str) -> None:
+        """Refuse a table that lacks a column."""
+        from trueneg.data.readers import known_column
+
+        for column in self.columns:
+            known_column(column, names, where)
+
+
+Reader = Features | DenseFeatures | Columns
 
 
 @dataclass(eq=False)
 class Model:
-    """A head, what it reads, and what was measured of it.
+    """A head or rejecter, what it reads, and what was measured of it.
 
     Parameters
     ----------
     head : str
         Its name.
-    fitted : object
-        The head itself.
-    features : Features
+    fitted : Kind
+        It.
+    features : Features, DenseFeatures or Columns
         From a table's columns.
     label : str
         The column it was taught.
     classes : list of str
-        The head's class numbers stand for these.
+        Class numbers stand for these.
     about : dict
         ``input``, ``rows``, ``held_out``, ``figures``, ``rules``, ``readability``, ``notes``: for the page.
     """
 
     head: str
-    fitted: Any
-    features: Features
+    fitted: Kind
+    features: Reader
     label: str
     classes: list[str]
     about: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, arrow: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Return labels and margins of an Arrow table: how far the best class's score is above the next one's."""
-        X = self.features.apply(arrow)
-        if self.head == "tsetlin":
-            scores = self.fitted.votes(X).astype(np.float64)
-        else:
-            blocks = [X[start : start + _ROWS] for start in range(0, max(1, X.shape[0]), _ROWS)]
-            scores = np.concatenate([self.fitted.predict_log_proba(b.toarray().astype(np.float32)) for b in blocks])
-        best = scores.argmax(axis=1)
-        ranked = np.sort(scores, axis=1)
-        margin = ranked[:, -1] - ranked[:, -2] if scores.shape[1] > 1 else np.zeros(len(scores))
-        known = np.asarray(self.classes, dtype=object)
-        return known[self.fitted.classes_[best]], margin
+    def rows(self, arrow: Any, home: Path | None = None, progress: Any = None) -> Any:
+        """Return the features of an Arrow table's rows; paths of images in it are relative to ``home``."""
+        if isinstance(self.features, Columns):
+            return arrow.select(self.features.columns)
+        if isinstance(self.features, Features):
+            return self.features.apply(arrow)
+        return self.features.apply(arrow, Path() if home is None else home, progress)
+
+    def answer(self, arrow: Any, home: Path | None = None) -> Answer:
+        """Return what is said of an Arrow table's rows."""
+        return self.fitted.answer(self.rows(arrow, home), self.classes)
+
+    def predict(self, arrow: Any, home: Path | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return labels, and margins of a head (the best class above the next) or scores of a rejecter."""
+        found = self.answer(arrow, home)
+        return found.labels, found.score
 
     def save(self, folder: Path) -> None:
-        """Write both files, together or not at all."""
+        """Write all files, together or not at all."""
+        reader: dict[str, Any] = {"kind": "columns", "columns": self.features.columns}
+        arrays: dict[str, NDArray[Any]] = {}
+        if isinstance(self.features, DenseFeatures):
+            reader, arrays = self.features.to_dict(), self.features.arrays()
+        elif isinstance(self.features, Features):
+            reader = {"kind": "binary", **self.features.to_dict()}
         stored = {
             "schema": SCHEMA,
             "version": __version__,
             "head": self.head,
             "label": self.label,
             "classes": self.classes,
-            "features": self.features.to_dict(),
+            "features": reader,
             "about": self.about,
         }
         with atomic_folder(folder) as new:
-            head_of(self.head).save(self.fitted, new)
+            self.fitted.save(new)
+            if arrays:
+                np.savez_compressed(new / "reader.npz", **arrays)  # type: ignore[arg-type]
             text = json.dumps(stored, ensure_ascii=False, indent=1, allow_nan=False)
             (new / "model.json").write_text(text, encoding="utf-8")
 
@@ -84,10 +114,10 @@ class Model:
         """Read a folder that :meth:`save` wrote; InputError where it is none."""
         stored = described(folder)
         try:
-            features = Features.from_dict(stored["features"])
-            fitted = head_of(stored["head"]).load(folder)
-            return cls(stored["head"], fitted, features, stored["label"], stored["classes"], stored["about"])
-        except (KeyError, TypeError) as error:
+            fitted = head_of(stored["head"]).load().load(folder)
+            reader = _reader(stored["features"], folder)
+            return cls(stored["head"], fitted, reader, stored["label"], stored["classes"], stored["about"])
+        except (KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
             msg = f"{folder / 'model.json'} is damaged ({type(error).__name__}): fit the model again."
             raise InputError(msg) from error
 
@@ -104,3 +134,14 @@ def described(folder: Path) -> dict[str, Any]:
         msg = f"{path} is no model of this version ({SCHEMA}); fit the model again"
         raise InputError(msg)
     return stored
+
+
+def _reader(stored: dict[str, Any], folder: Path) -> Reader:
+    if stored["kind"] == "columns":
+        return Columns(stored["columns"])
+    if stored["kind"] == "binary":
+        return Features.from_dict(stored)
+    if not stored["vocabulary"]:
+        return DenseFeatures.from_dict(stored, {})
+    with np.load(folder / "reader.npz", allow_pickle=False) as arrays:
+        return DenseFeatures.from_dict(stored, {name: arrays[name] for name in arrays.files})

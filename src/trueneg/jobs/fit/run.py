@@ -1,8 +1,9 @@
-"""Fit a head to a file, and label a file with it."""
+"""Fit a head or rejecter to a file or folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +12,80 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import wilson
-from trueneg.data.readers import Table, format_of, one_line, read_table
+from trueneg.data.readers import Table, one_line
 from trueneg.data.sniff import Roles, roles
+from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of, settings_of
-from trueneg.jobs.fit.model import Model
+from trueneg.jobs.fit.kinds.base import Kind, Setting
+from trueneg.jobs.fit.model import Columns, Model
+from trueneg.jobs.fit.source import EMBEDDING, FILE, labelled
 
-__all__ = ["fit", "predict"]
+__all__ = ["Reading", "fit"]
 
 _RULES = 500  # kept with the model for its page
 _LITERALS = 30  # of a rule, on the page
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is read of the data, as the command line says it.
+
+    Parameters
+    ----------
+    label, text, features, embedding, image : str or None
+        Columns, as in ``trueneg audit``.
+    unknown : str or None
+        A value of the label that stands for rows of no class: never learned, used to measure a rejecter.
+    terms : int
+        Terms of text to keep.
+    side : int
+        Images are resized to this.
+    held_out : float
+        Share of the labelled rows that the model never sees and is measured on; 0 for none. A column ``split`` whose
+        values are train and others is used instead where there is one.
+    """
+
+    label: str | None = None
+    text: str | None = None
+    features: str | None = None
+    embedding: str | None = None
+    image: str | None = None
+    unknown: str | None = None
+    terms: int = 5000
+    side: int = 224
+    held_out: float = 0.2
+
+
 def fit(
     name: str,
     path: Path,
     *,
-    label: str | None = None,
-    text: str | None = None,
-    features: str | None = None,
+    reading: Reading | None = None,
     settings: Sequence[str] = (),
-    terms: int = 5000,
-    held_out: float = 0.2,
+    space: Path | None = None,
+    keep: float = 0.95,
     seed: int = 0,
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Model:
-    """Fit a head to a table.
+    """Fit a head or rejecter.
 
     Parameters
     ----------
     name : str
         One of ``HEADS``.
     path : Path
-        The table.
-    label, text, features : str or None
-        Columns, as in ``trueneg audit``.
+        A table, an ``.npy`` array of embeddings, or a folder of class folders of images.
+    reading : Reading or None, default=None
+        What is read of it.
     settings : sequence of str
         ``name=value`` of the head.
-    terms : int, default=5000
-        Terms of text to keep.
-    held_out : float, default=0.2
-        Share of the labelled rows that the model never sees and is measured on; 0 for none. A column ``split`` whose
-        values are train and others is used instead where there is one.
+    space : Path or None, default=None
+        Labels and their distances, for Loki.
+    keep : float, default=0.95
+        Share of rows of the known classes that a rejecter must not reject.
     seed, jobs : int
         Of all chance; threads.
     progress : callable or None
@@ -65,52 +96,122 @@ def fit(
     Model
         With what was measured in ``about``.
     """
-    kind = head_of(name)
-    model = kind.make(settings_of(settings), seed, jobs)
-    if not 0.0 <= held_out < 1.0:
-        msg = f"--held-out {held_out:g}: give a share from 0 up to, not including, 1"
+    reading = Reading() if reading is None else reading
+    made = head_of(name).load()
+    kind = made(_setting(made, settings, seed, jobs, space, keep))
+    if not 0.0 <= reading.held_out < 1.0:
+        msg = f"--held-out {reading.held_out:g}: give a share from 0 up to, not including, 1"
         raise InputError(msg)
-    table = read_table(path)
-    found = roles(table, label=label, text=text, features=features)
-    codes, classes = _codes(table, found, path)
-    learned, judged = _parts(table, found, codes, held_out, seed)
-    reader = Features(found.text, [*found.numeric, *found.categorical], terms=terms)
+    table, label = labelled(path, reading.label)
+    found = _roles(table, label, reading)
+    codes, classes, strange = _codes(table, found, path, reading.unknown)
+    learned, set_on, judged = _parts(table, found, codes, reading.held_out, seed, kind.rejects)
+    reader = _reader(kind, found, reading, seed)
     if not reader.columns:
-        msg = f"{one_line(path)}: no column to learn from was found; name some with --text or --features"
+        msg = f"{one_line(path)}: no column to learn from was found; name some with --text, --features or --embedding"
         raise InputError(msg)
-    X = reader.learn(table.arrow.take(learned), codes[learned])
-    kind.learn(model, X, codes[learned], progress)
-    about: dict[str, Any] = {
+    home = path if path.is_dir() else path.parent
+    model = Model(name, kind, reader, str(found.label), classes)
+    X = _learned(model, table.arrow.take(learned), codes[learned], home, progress)
+    kind.learn(X, codes[learned], classes, progress)
+    model.about = {
         "input": str(path),
-        "title": kind.title,
+        "title": head_of(name).title,
         "rows": len(learned),
         "held_out": len(judged),
-        "unlabelled": int((codes < 0).sum()),
-        "features": X.shape[1],
+        "unlabelled": int((codes < 0).sum()) - int(strange.sum()),
+        "features": X.num_columns if isinstance(reader, Columns) else X.shape[1],
         "notes": list(found.notes),
+        "told": [],
     }
-    fitted = Model(name, model, reader, str(found.label), classes, about)
-    _measure(fitted, table, codes, judged)
-    return fitted
+    if kind.rejects:
+        set_rows = table.arrow.take(set_on if len(set_on) else learned)
+        told = kind.calibrate(model.rows(set_rows, home), codes[set_on if len(set_on) else learned], classes)
+        model.about["told"] += [told] if told else []
+        if not len(set_on) and name != "intrusion":
+            model.about["told"].append("the threshold was set on rows learned from (--held-out 0): it rejects too much")
+    _measure(model, table, codes, judged, np.flatnonzero(strange), home)
+    return model
 
 
-def _codes(table: Table, found: Roles, path: Path) -> tuple[NDArray[np.int64], list[str]]:
+def _setting(
+    made: type[Kind], settings: Sequence[str], seed: int, jobs: int, space: Path | None, keep: float
+) -> Setting:
+    if not 0.0 < keep < 1.0:
+        msg = f"--keep {keep:g}: give a share between 0 and 1"
+        raise InputError(msg)
+    if space is not None and made.__name__ != "Loki":
+        raise InputError("--space is for loki alone: labels with distances")
+    return Setting(settings_of(settings), seed, jobs, space, keep)
+
+
+def _roles(table: Table, label: str | None, reading: Reading) -> Roles:
+    if table.format == "images":
+        return roles(table, label=label, image=FILE, features=[])
+    if table.format == "npy":
+        return roles(table, label=label, embedding=EMBEDDING, features=[])
+    options = {name: getattr(reading, name) for name in ("text", "features", "embedding", "image")}
+    return roles(table, label=label, **options)
+
+
+def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Features | DenseFeatures | Columns:
+    plain = [*found.numeric, *found.categorical]
+    if kind.reads == "flows":
+        return Columns([*plain, *found.text])
+    if kind.reads == "binary" or (kind.reads == "either" and not (found.embedding or found.image)):
+        return Features(found.text, plain, terms=reading.terms)
+    return DenseFeatures(
+        found.embedding, plain, found.text, found.image, terms=reading.terms, side=reading.side, seed=seed
+    )
+
+
+def _learned(model: Model, arrow: Any, codes: NDArray[np.int64], home: Path, progress: Progress | None) -> Any:
+    reader = model.features
+    if isinstance(reader, Features):
+        return reader.learn(arrow, codes)
+    return reader.learn(arrow, home, progress) if isinstance(reader, DenseFeatures) else model.rows(arrow)
+
+
+def _codes(
+    table: Table, found: Roles, path: Path, unknown: str | None
+) -> tuple[NDArray[np.int64], list[str], NDArray[np.bool_]]:
+    """Return class numbers (-1 none), the classes, and which rows are of no class."""
     if found.kind == "multilabel":
         msg = f"{one_line(path)}: several labels a row are not fitted here; name a column of one label a row"
         raise InputError(msg)
     codes, classes = found.codes(table)
+    strange = np.zeros(len(codes), dtype=bool)
+    if unknown is not None:
+        if unknown not in classes:
+            msg = f"--unknown {unknown}: no row has that label; there are {', '.join(classes[:10])}"
+            raise InputError(msg)
+        at = classes.index(unknown)
+        strange = codes == at
+        codes = np.where(strange, -1, codes - (codes > at))
+        classes = [c for c in classes if c != unknown]
     if len(np.unique(codes[codes >= 0])) < 2:
         msg = (
             f"{one_line(path)}: the label {found.label!r} has fewer than two classes, so there is nothing to tell apart"
         )
         raise InputError(msg)
-    return codes, classes
+    return codes, classes, strange
 
 
 def _parts(
+    table: Table, found: Roles, codes: NDArray[np.int64], held_out: float, seed: int, rejects: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows to learn from, those to set a threshold on (of a rejecter), and those to measure on."""
+    learned, held = _held(table, found, codes, held_out, seed)
+    if not rejects or not len(held):
+        return learned, held[:0], held
+    order = np.random.default_rng([seed, 2]).permutation(len(held))
+    half = np.sort(order[: len(held) // 2])
+    return learned, held[half], np.delete(held, half)
+
+
+def _held(
     table: Table, found: Roles, codes: NDArray[np.int64], held_out: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows to learn from and those to measure on."""
     known = np.flatnonzero(codes >= 0)
     if found.split is not None:
         own = np.array([str(v).lower() == "train" for v in table.arrow.column(found.split).to_pylist()])
@@ -133,26 +234,37 @@ def _parts(
     return known[~out], known[out]
 
 
-def _measure(model: Model, table: Table, codes: NDArray[np.int64], judged: NDArray[np.int64]) -> None:
+def _measure(
+    model: Model,
+    table: Table,
+    codes: NDArray[np.int64],
+    judged: NDArray[np.int64],
+    strange: NDArray[np.int64],
+    home: Path,
+) -> None:
     """Add figures and rules, measured on rows that the model never saw."""
     about = model.about
-    about["figures"], about["rules"], about["readability"] = {}, [], None
+    figures: dict[str, Any] = {}
+    about["figures"], about["rules"], about["readability"] = figures, [], None
     known = np.asarray(model.classes, dtype=object)
     if len(judged):
-        arrow = table.arrow.take(judged)
-        right = model.predict(arrow)[0] == known[codes[judged]]
-        about["figures"]["accuracy"] = wilson(int(right.sum()), len(right)).to_dict()
-        often = int(np.bincount(codes[judged]).max())
-        about["figures"]["the most frequent class alone"] = wilson(often, len(right)).to_dict()
+        answer = model.answer(table.arrow.take(judged), home)
+        if model.head == "intrusion":
+            figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.model.normal_))  # type: ignore[attr-defined]
+        else:
+            right = answer.labels == known[codes[judged]]
+            figures["accuracy"] = wilson(int(right.sum()), len(right))
+            often = int(np.bincount(codes[judged]).max())
+            figures["the most frequent class alone"] = wilson(often, len(right))
+        if model.fitted.rejects and model.head != "intrusion":
+            figures.update(_rejected(model, answer, table, strange, home))
+    about["figures"] = {name: found.to_dict() for name, found in figures.items()}
     if model.head != "tsetlin":
         return
-    machine, names = model.fitted, model.features.names()
-    if len(judged):
-        rules = machine.measure_rules(model.features.apply(arrow), codes[judged], names=names)
-    else:
-        from trueneg.heads._tsetlin.rules import rules_of
-
-        rules = rules_of(machine.machine_, machine.classes_.tolist(), names)
+    names = model.features.names()  # type: ignore[union-attr]
+    held = model.rows(table.arrow.take(judged)) if len(judged) else None
+    rules = model.fitted.rules(held, codes[judged], names)  # type: ignore[attr-defined]
+    machine = model.fitted.model  # type: ignore[attr-defined]
     about["readability"] = str(machine.readability_)
     about["literals"] = machine.readability_.literals
     for rule in sorted(rules, key=lambda r: (-abs(r.weight), r.clause))[:_RULES]:
@@ -161,65 +273,21 @@ def _measure(model: Model, table: Table, codes: NDArray[np.int64], judged: NDArr
     about["rules_in_all"] = len(rules)
 
 
-def predict(
-    path: Path,
-    folder: Path,
-    out: Path,
-    *,
-    id: str | None = None,  # noqa: A002
-    progress: Progress | None = None,
-) -> int:
-    """Label a table batch by batch; memory does not grow with the file.
+def _alarms(said: NDArray[Any], truth: NDArray[Any], normal: Any) -> dict[str, Any]:
+    alarm, calm = said != normal, truth == normal
+    found = {}
+    if calm.any():
+        found["false alarms of normal rows"] = wilson(int(alarm[calm].sum()), int(calm.sum()))
+    if (~calm).any():
+        found["attacks that raise an alarm"] = wilson(int(alarm[~calm].sum()), int((~calm).sum()))
+    return found
 
-    Parameters
-    ----------
-    path : Path
-        The table.
-    folder : Path
-        A model's.
-    out : Path
-        The file to write: ``row`` (from 0), the ``id`` column where named, ``predicted`` and ``margin``.
-    id : str or None
-        A column to carry over.
-    progress : callable or None
-        Called with a text, the rows done, and 0: the number of rows is not known beforehand.
 
-    Returns
-    -------
-    int
-        Rows written.
-    """
-    import pyarrow as pa
-
-    from trueneg.data.readers import known_column
-    from trueneg.data.streams import Manner, open_sink, open_stream
-    from trueneg.data.writers import atomic
-
-    kind, compression = format_of(out)
-    if out.resolve() == path.resolve():
-        msg = f"{one_line(out)} is the input, which is never written to: name another --out"
-        raise InputError(msg)
-    model = Model.load(folder)
-    stream = open_stream(path)
-    model.features.check(stream.names, one_line(path))
-    extra = [] if id is None else [known_column(id, stream.names, one_line(path))]
-    fields = [
-        pa.field("row", pa.int64()),
-        *(pa.field(c, stream.schema.field(stream.names.index(c)).type) for c in extra),
-    ]
-    schema = pa.schema([*fields, pa.field("predicted", pa.string()), pa.field("margin", pa.float64())])
-    done = 0
-    with atomic(out) as file, open_sink(file, out, schema, Manner(kind, compression)) as sink:
-        for batch in stream.batches([*model.features.columns, *extra]):
-            table = pa.table({name: batch.column(i) for i, name in enumerate(batch.schema.names)})
-            labels, margin = model.predict(table)
-            columns = [
-                pa.array(np.arange(done, done + len(labels))),
-                *(table.column(c).combine_chunks() for c in extra),
-            ]
-            columns += [pa.array(labels.tolist(), pa.string()), pa.array(margin)]
-            sink.write(pa.RecordBatch.from_arrays(columns, schema=schema))
-            done += len(labels)
-            if progress is not None:
-                progress("rows", done, 0)
-    return done
+def _rejected(model: Model, answer: Any, table: Table, strange: NDArray[np.int64], home: Path) -> dict[str, Any]:
+    unknown = answer.labels == model.fitted.unknown_among(model.classes)
+    found = {"rows of known classes rejected": wilson(int(unknown.sum()), len(unknown))}
+    if len(strange):
+        other = model.answer(table.arrow.take(strange), home)
+        away = other.labels == model.fitted.unknown_among(model.classes)
+        found["rows of no class rejected"] = wilson(int(away.sum()), len(away))
+    return found

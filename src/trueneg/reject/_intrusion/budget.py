@@ -140,7 +140,7 @@ class AlarmMeter:
     rate : float
         The budget: share of clean flows that may raise an alarm.
     unseen_before : float, default=0.0
-        Share of the flows learned from that would have had an unseen category (of held-out ones).
+        Share of flows with an unseen category that is usual, best an upper bound of it.
     """
 
     rate: float

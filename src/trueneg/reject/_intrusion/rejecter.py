@@ -11,13 +11,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from trueneg.core.errors import InputError
-from trueneg.reject._intrusion.budget import AlarmBudget, AlarmMeter, flows_needed
+from trueneg.reject._intrusion.budget import AlarmBudget, AlarmMeter, exact_share, flows_needed
 from trueneg.reject._intrusion.detectors import detectors_of, from_arrays, to_arrays
 from trueneg.reject._intrusion.flows import FlowEncoder
+from trueneg.reject.base import BaseRejecter
+from trueneg.reject.threshold import Threshold
 
 __all__ = ["IntrusionRejecter"]
 
@@ -27,7 +29,7 @@ _SCHEMA = "trueneg/intrusion/1"
 _ROWS = 65_536
 
 
-class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
+class IntrusionRejecter(BaseRejecter):
     """Raises alarms on network flows, no more false ones than a budget allows.
 
     Rows to learn from are split: detectors learn from most; of the normal flows held out, one half turns the score of
@@ -63,7 +65,7 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    threshold_ : float
+    threshold_ : Threshold
         ``score < threshold_`` is an alarm; minus infinity (no alarm) where there were too few flows for the confidence.
     budget_ : AlarmBudget or None
         Behind the threshold, with what was achieved and its bound.
@@ -76,7 +78,7 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
     normal_ : object
         The label of normal flows.
     unseen_before_ : float
-        Share of normal flows held out with a category not learned from.
+        Upper exact bound of the share of normal flows with a category not learned from, by those held out.
 
     References
     ----------
@@ -122,13 +124,14 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
             raise InputError("X is sparse: give flows as a dense array, X.toarray(), or a table.")
         labels = self._labels(X, y)
         attack = np.zeros(_length(X), dtype=bool) if labels is None else self._attacks(labels)
+        self.classes_ = np.array([self.normal_])
         rng = np.random.default_rng(self.random_state)
         learn, reference, budget = self._split(attack, rng)
         self.encoder_ = None
         if self.encoder is not None:
             self.encoder_ = FlowEncoder() if isinstance(self.encoder, str) else clone(self.encoder)
             self.encoder_.fit(_take(X, learn))
-        rows, unseen = self._rows(X)
+        rows, unseen = self._encoded(X)
         self.n_features_in_ = rows.shape[1] if self.encoder_ is None else self.encoder_.n_features_in_
         seed = int(rng.integers(2**31))
         self.detectors_ = detectors_of(self.detectors, bool(attack.any()), seed)
@@ -138,7 +141,8 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
             detector.fit(rows[learn], attack[learn])
         scores = self._raw(rows[np.concatenate([reference, budget])])
         self.reference_ = np.sort(scores[: len(reference)], axis=0)
-        self.unseen_before_ = float(unseen[np.concatenate([reference, budget])].mean())
+        strange = unseen[np.concatenate([reference, budget])]
+        self.unseen_before_ = exact_share(int(strange.sum()), len(strange)).high
         self._set(self._combined(scores[len(reference) :]), warn=True)
         return self
 
@@ -149,22 +153,17 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
     def score_counted(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the scores, and which flows hold a category that was never learned; one pass, in blocks of rows."""
         check_is_fitted(self, "reference_")
-        rows, unseen = self._rows(X)
+        rows, unseen = self._encoded(X)
         return self._combined(self._raw(rows)), unseen
 
     def p_values(self, X: Any) -> NDArray[np.float64]:
         """Return conformal p-values (n, n_detectors): of normal flows like the reference, a share of a is below a."""
         check_is_fitted(self, "reference_")
-        return self._p(self._raw(self._rows(X)[0]))
-
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the score above the threshold (n,): below 0 is an alarm."""
-        score = self.score_samples(X)
-        return score - self.threshold_ if np.isfinite(self.threshold_) else np.ones_like(score)
+        return self._p(self._raw(self._encoded(X)[0]))
 
     def alarms(self, X: Any) -> NDArray[np.bool_]:
         """Return which flows raise an alarm (n,)."""
-        return self.score_samples(X) < self.threshold_
+        return self.score_samples(X) < float(self._threshold())
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the label of normal flows, or ``unknown_label`` for an alarm (n,)."""
@@ -210,7 +209,12 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
         self.rate = self.rate if rate is None else rate
         if not (isinstance(confidence, str) and confidence == "same"):
             self.confidence = confidence
-        self._set(scores, warn=False)
+        return self.recalibrate_scores(scores)
+
+    def recalibrate_scores(self, scores: ArrayLike) -> IntrusionRejecter:
+        """Set the threshold by the scores (n,) of clean flows, where they were made batch by batch."""
+        check_is_fitted(self, "reference_")
+        self._set(np.asarray(scores, dtype=np.float64), warn=False)
         return self
 
     def meter(self) -> AlarmMeter:
@@ -232,7 +236,7 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
             "params": {k: getattr(self, k) for k in ("combine", "rate", "confidence", "held_out", "unknown_label")},
             "normal": self.normal_,
             "known": self.known_.tolist(),
-            "threshold": self.threshold_ if np.isfinite(self.threshold_) else None,
+            "threshold": float(self.threshold_) if np.isfinite(self.threshold_) else None,
             "unseen_before": self.unseen_before_,
             "features": self.n_features_in_,
             "encoder": None if self.encoder_ is None else self.encoder_.to_dict(),
@@ -256,7 +260,8 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
                     own = {k.partition("/")[2]: arrays[k] for k in arrays.files if k.startswith(f"{i}/")}
                     found.detectors_[about["name"]] = from_arrays(about, own)
             found.normal_, found.known_ = stored["normal"], np.array(stored["known"], dtype=object)
-            found.threshold_ = -np.inf if stored["threshold"] is None else stored["threshold"]
+            found.threshold_ = Threshold(-np.inf if stored["threshold"] is None else stored["threshold"], "as saved")
+            found.classes_ = np.array([found.normal_])
             found.unseen_before_, found.n_features_in_ = stored["unseen_before"], stored["features"]
             found.encoder_ = None if stored["encoder"] is None else FlowEncoder.from_dict(stored["encoder"])
             found.budget_ = None
@@ -319,7 +324,11 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
         learn = np.sort(np.concatenate([order[out:], bad[:keep]]))
         return learn, np.sort(order[: out // 2]), np.sort(order[out // 2 : out])
 
-    def _rows(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        scores = self.score_samples(X)
+        return scores, np.zeros(len(scores), np.int64)
+
+    def _encoded(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if self.encoder_ is not None:
             return self.encoder_.transform_counted(X)
         rows = check_array(X, dtype=np.float32)
@@ -350,7 +359,7 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
     def _set(self, scores: NDArray[np.float64], *, warn: bool) -> None:
         needed = 1 if self.confidence is None else flows_needed(self.rate, self.confidence)
         if warn and len(scores) < needed:
-            self.budget_, self.threshold_ = None, -np.inf
+            self.budget_, self.threshold_ = None, Threshold(-np.inf, "too few flows")
             msg = (
                 f"{len(scores)} normal flows were held out, and {needed} are needed to keep {self.rate:g} with "
                 f"confidence {self.confidence:g}: no alarm is raised until recalibrate() gets that many clean flows"
@@ -358,7 +367,8 @@ class IntrusionRejecter(BaseEstimator):  # type: ignore[misc]
             warnings.warn(msg, UserWarning, stacklevel=3)
             return
         self.budget_ = AlarmBudget(self.rate, self.confidence).fit(scores)
-        self.threshold_ = self.budget_.threshold_
+        kept = exact_share(len(scores) - int((scores < self.budget_.threshold_).sum()), len(scores))
+        self.threshold_ = Threshold(self.budget_.threshold_, f"target_tpr={1 - self.rate:g}", kept)
 
 
 def _length(X: Any) -> int:

@@ -1,0 +1,1 @@
+"""What ``trueneg fit`` can fit: one file a head or rejecter."""

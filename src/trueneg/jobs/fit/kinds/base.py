@@ -1,0 +1,161 @@
+"""What every head and rejecter gives to ``trueneg fit`` and ``trueneg predict``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueneg.core.errors import InputError
+
+__all__ = ["Answer", "Kind", "Setting", "ahead", "applied", "check_names", "stats_from", "stats_of"]
+
+Progress = Callable[[str, int, int], None]
+_ABOUT = "trueneg_about"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the command line says beside the data.
+
+    Parameters
+    ----------
+    params : dict
+        Of ``--set``.
+    seed, jobs : int
+        Of all chance; threads.
+    space : Path or None
+        ``--space``: labels and their distances.
+    keep : float
+        ``--keep``: share of rows of the known classes that a rejecter must not reject.
+    """
+
+    params: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    jobs: int = 1
+    space: Path | None = None
+    keep: float = 0.95
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of rows: ``labels`` (n,) text, ``score`` (n,), and the label of "none of these", if it has one."""
+
+    labels: NDArray[Any]
+    score: NDArray[np.float64]
+    unknown: str | None = None
+
+
+class Kind:
+    """One head or rejecter, fitted or not.
+
+    Attributes
+    ----------
+    reads : str
+        "binary" (words present or not, steps), "dense", or "flows" (the columns themselves).
+    column : str
+        What the second column of an answer is called: "margin" of heads, "score" (higher = more familiar) of rejecters.
+    rejects : bool
+        Whether it answers ``unknown_label``.
+    """
+
+    reads: ClassVar[str] = "dense"
+    column: ClassVar[str] = "margin"
+    rejects: ClassVar[bool] = False
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
+        """Learn from rows and the numbers of their classes."""
+        raise NotImplementedError
+
+    def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
+        """Set the threshold on rows not learned from; return what to tell of it."""
+        return ""
+
+    def answer(self, X: Any, classes: list[str]) -> Answer:
+        """Label rows; ``classes`` are what the class numbers stand for."""
+        raise NotImplementedError
+
+    @staticmethod
+    def unknown_among(classes: list[str]) -> str:
+        """Return the label of "none of these": "unknown", or with underscores where that is a class."""
+        label = "unknown"
+        while label in classes:
+            label += "_"
+        return label
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what JSON can hold, and arrays."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Kind:
+        """Return what :meth:`to_arrays` took apart."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Write ``head.npz``: the arrays, and the rest as JSON in one of them."""
+        about, arrays = self.to_arrays()
+        np.savez_compressed(folder / "head.npz", **{_ABOUT: np.array(json.dumps(about, allow_nan=False))}, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, folder: Path) -> Kind:
+        """Read what :meth:`save` wrote; InputError where it is damaged."""
+        try:
+            with np.load(folder / "head.npz", allow_pickle=False) as stored:
+                about = json.loads(str(stored[_ABOUT]))
+                return cls.from_arrays(about, {name: stored[name] for name in stored.files if name != _ABOUT})
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            msg = f"{folder / 'head.npz'} is damaged ({type(error).__name__}): fit the model again."
+            raise InputError(msg) from error
+
+
+def check_names(params: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a setting that is not there, with the one that was meant."""
+    names = sorted(set(known) - {"n_jobs", "random_state", "warm_start"})
+    for name in params:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names) or 'none'}"
+            msg = f"--set {name}: there is no such setting; {hint}"
+            raise InputError(msg)
+
+
+def applied(model: Any, params: Mapping[str, Any], *, but: Iterable[str] = ()) -> Any:
+    """Return a scikit-learn estimator with its settings, refused by name where there is none, or it is not for here."""
+    check_names(params, set(model.get_params(deep=False)) - {"unknown_label", *but})
+    return model.set_params(**params)
+
+
+def stats_of(stats: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Take class statistics apart."""
+    arrays = {name: getattr(stats, name) for name in ("classes", "counts", "means", "scatter")}
+    return {"tied": stats.tied, "spread": stats.spread}, arrays
+
+
+def stats_from(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """Put class statistics together again."""
+    from trueneg.core.class_stats import ClassStats
+
+    stats = ClassStats(spread=about["spread"], tied=about["tied"])
+    for name in ("classes", "counts", "means", "scatter"):
+        setattr(stats, name, arrays[name])
+    return stats
+
+
+def ahead(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the best column of each row (the first of equals), and by how much it is ahead of the next."""
+    best = scores.argmax(axis=1)
+    if scores.shape[1] < 2:
+        return best, np.zeros(len(scores))
+    ranked = np.partition(scores, -2, axis=1)
+    return best, ranked[:, -1] - ranked[:, -2]

@@ -1,0 +1,114 @@
+"""Loki: naive Bayes on dense features, its answer the label at the smallest expected squared distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueneg.core.errors import InputError
+from trueneg.data.readers import one_line, read_table
+from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, ahead, applied, stats_from, stats_of
+from trueneg.jobs.fit.kinds.naive_bayes import bayes_from
+
+__all__ = ["Loki"]
+
+_PAIR = 2
+
+
+class Loki(Kind):
+    """Labels with distances: of a tree, of vectors, or of the class means where none are given."""
+
+    def __init__(self, setting: Setting) -> None:
+        from trueneg.heads import GeometryAwareClassifier
+
+        super().__init__(setting)
+        applied(GeometryAwareClassifier(), setting.params)
+        self.space_of: dict[str, NDArray[Any]] = {} if setting.space is None else read_space(setting.space)
+
+    def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
+        """Learn from dense rows."""
+        from trueneg.heads import GaussianNaiveBayes, GeometryAwareClassifier
+
+        names = np.asarray(classes, dtype=str)
+        space = _space(self.space_of) if self.space_of else None
+        estimator = GaussianNaiveBayes(var_smoothing=1e-3)
+        self.model = GeometryAwareClassifier(estimator, space).set_params(**self.setting.params).fit(X, names[y])
+
+    def answer(self, X: Any, classes: list[str]) -> Answer:
+        """Return labels, of those never seen too, and how much nearer the best is than the next (log odds)."""
+        best = self.model.predict(X)
+        _, gap = ahead(np.log(np.maximum(self.model.predict_proba(X), 1e-300)))
+        return Answer(np.asarray(best, dtype=object), gap)
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the statistics of the naive Bayes inside, and what the space was made of."""
+        inner = self.model.estimator_
+        about, arrays = stats_of(inner.stats_)
+        arrays |= {f"space/{name}": value for name, value in self.space_of.items()}
+        stored: dict[str, Any] = {"params": self.setting.params, "bayes": inner.get_params(deep=False), "stats": about}
+        if not self.space_of:
+            stored["own"], means = stats_of(self.model.stats_)
+            arrays |= {f"means/{name}": value for name, value in means.items()}
+        return stored, arrays
+
+    @classmethod
+    def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Loki:
+        """Return the fitted head."""
+        from trueneg.heads import GeometryAwareClassifier, MetricLabelSpace
+
+        found = cls(Setting(params=about["params"]))
+        found.space_of = {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("space/")}
+        model = GeometryAwareClassifier(**about["params"])
+        model.estimator_ = bayes_from(about["bayes"], about["stats"], arrays)
+        if found.space_of:
+            model.space = model.space_ = _space(found.space_of)
+        else:
+            own = {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith("means/")}
+            model.stats_ = stats_from(about["own"], own)
+            model.space_ = MetricLabelSpace.from_embeddings(model.stats_.means, model.stats_.classes)
+        model.n_features_in_ = model.estimator_.n_features_in_
+        model.observed_, model.classes_ = model.estimator_.classes_, model.space_.labels
+        found.model = model
+        return found
+
+
+def read_space(path: Path) -> dict[str, NDArray[Any]]:
+    """Read labels and their distances: a table of two columns is the edges of a tree (a third their lengths), ``label``
+    and numbers are vectors.
+    """
+    table = read_table(path).arrow
+    names = table.column_names
+    if "label" in names and len(names) > 1:
+        from trueneg.data.readers import Table
+        from trueneg.data.sniff import Roles
+
+        vectors = Roles(embedding=[n for n in names if n != "label"]).embedding_matrix(Table(table, "arrow", path))
+        found = {"labels": _texts(table, "label"), "vectors": np.asarray(vectors)}
+    elif len(names) in (_PAIR, _PAIR + 1):
+        found = {"edges": np.stack([_texts(table, name) for name in names[:_PAIR]], axis=1)}
+        if len(names) > _PAIR:
+            found["lengths"] = np.asarray(table.column(names[_PAIR]).to_numpy(), dtype=np.float64)
+    else:
+        msg = (
+            f"{one_line(path)}: no label space; give a table of two columns (edges of a tree, a third for lengths), or "
+            "a column label and columns of numbers"
+        )
+        raise InputError(msg)
+    _space(found)
+    return found
+
+
+def _space(found: Mapping[str, NDArray[Any]]) -> Any:
+    from trueneg.heads import MetricLabelSpace
+
+    if "edges" in found:
+        return MetricLabelSpace.from_tree(found["edges"], lengths=found.get("lengths"))
+    return MetricLabelSpace.from_embeddings(found["vectors"], found["labels"])
+
+
+def _texts(table: Any, name: str) -> NDArray[np.str_]:
+    return np.array(["" if v is None else str(v) for v in table.column(name).to_pylist()], dtype=str)

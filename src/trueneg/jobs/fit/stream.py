@@ -1,0 +1,184 @@
+"""Label a file or folder batch by batch with a fitted head or rejecter, and sum up what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trueneg.core.errors import InputError
+from trueneg.core.intervals import wilson
+from trueneg.data.readers import format_of, one_line
+from trueneg.jobs.fit.dense import DenseFeatures
+from trueneg.jobs.fit.kinds.base import Kind
+from trueneg.jobs.fit.model import Model
+from trueneg.jobs.fit.source import EMBEDDING, FILE, Source, open_source
+
+__all__ = ["Watch", "predict", "recalibrate"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def recalibrate(name: str, path: Path, folder: Path) -> Model:
+    """Set the threshold of an intrusion model anew on a table of clean flows, and return the model.
+
+    Parameters
+    ----------
+    name : str
+        "intrusion".
+    path : Path
+        Flows that hold no attack; where the label's column is there, rows that are not normal are left out.
+    folder : Path
+        The model's.
+    """
+    model = Model.load(folder)
+    if name != "intrusion" or model.head != "intrusion":
+        raise InputError("--recalibrate is for intrusion models: a threshold on clean flows of the network watched")
+    source = open_source(path)
+    model.features.check(source.names, one_line(path))
+    rejecter = model.fitted.model  # type: ignore[attr-defined]
+    extra = [model.label] if model.label in source.names else []
+    scores = []
+    for table in source.batches(list(dict.fromkeys([*model.features.columns, *extra]))):
+        own = rejecter.score_samples(table.select(model.features.columns))
+        calm = (
+            np.array([str(v) for v in table.column(model.label).to_pylist()]) == rejecter.normal_
+            if extra
+            else slice(None)
+        )
+        scores.append(own[calm])
+    rejecter.recalibrate_scores(np.concatenate(scores) if scores else np.empty(0))
+    told = model.fitted.calibrate(None, np.empty(0, np.int64), model.classes)
+    model.about["told"], model.about["figures"] = [told, f"threshold set on {one_line(path)}"], {}
+    return model
+
+
+class Watch:
+    """Sums up a stream of answers: how many of each label, and alarms against a budget."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.unknown: str | None = None
+        self.meter: Any = None
+
+    def see(self, answer: Any, kind: Kind) -> None:
+        """Add a batch."""
+        values, counts = np.unique(answer.labels.astype(str), return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            self.counts[value] = self.counts.get(value, 0) + count
+        self.unknown = answer.unknown
+        if hasattr(kind, "unseen"):
+            model = kind.model  # type: ignore[attr-defined]
+            self.meter = model.meter() if self.meter is None else self.meter
+            self.meter.update(answer.score < model.threshold_, kind.unseen)
+
+    def lines(self, hours: float | None) -> list[str]:
+        """Return what to tell."""
+        if self.meter is not None and self.meter.flows:
+            return self._alarms(hours)
+        if self.unknown is None or not sum(self.counts.values()):
+            return []
+        share = wilson(self.counts.get(self.unknown, 0), sum(self.counts.values()))
+        return [f"none of the classes ({self.unknown}): {share}"]
+
+    def _alarms(self, hours: float | None) -> list[str]:
+        meter = self.meter
+        told = [f"{meter.alarms:,} alarms, {meter.share} of {meter.flows:,} rows; budget {meter.rate:g} of normal rows"]
+        if hours is not None:
+            found, allowed = meter.per_hour(hours)
+            told.append(f"{found} alarms an hour; the budget is {allowed:.4g} an hour if all are normal")
+        if meter.over_budget:
+            told.append("above the budget beyond chance: attacks, or traffic the threshold does not know")
+        if meter.drifted:
+            share = meter.unseen / meter.flows
+            told.append(
+                f"{share:.2%} of rows hold a category never learned ({meter.unseen_before:.2%} before): other traffic; "
+                "set the threshold anew with trueneg fit intrusion CLEAN --recalibrate MODEL --out NEW"
+            )
+        return told
+
+
+def predict(
+    path: Path,
+    folder: Path,
+    out: Path,
+    *,
+    id: str | None = None,  # noqa: A002
+    on_batch: Callable[[Any, Kind], None] | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Label a table, an array or a folder of images batch by batch; memory does not grow with it.
+
+    Parameters
+    ----------
+    path : Path
+        The table, ``.npy`` file or folder.
+    folder : Path
+        A model's.
+    out : Path
+        The file to write: ``row`` (from 0), the ``id`` column where named (``file`` of a folder), ``predicted``, and
+        ``margin`` (of a head) or ``score`` (of a rejecter, higher = more familiar).
+    id : str or None
+        A column to carry over.
+    on_batch : callable or None
+        Called with the answer to each batch and the head.
+    progress : callable or None
+        Called with a text, the rows done, and 0: the number of rows is not known beforehand.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    import pyarrow as pa
+
+    from trueneg.data.streams import Manner, open_sink
+    from trueneg.data.writers import atomic
+
+    kind, compression = format_of(out)
+    if out.resolve() == path.resolve():
+        msg = f"{one_line(out)} is the input, which is never written to: name another --out"
+        raise InputError(msg)
+    model = Model.load(folder)
+    source = open_source(path)
+    extra = _carried(model, source, id)
+    fields = [pa.field("row", pa.int64()), *(pa.field(c, source.type_of(c)) for c in extra)]
+    fields += [pa.field("predicted", pa.string()), pa.field(model.fitted.column, pa.float64())]
+    schema = pa.schema(fields)
+    done = 0
+    with atomic(out) as file, open_sink(file, out, schema, Manner(kind, compression)) as sink:
+        for table in source.batches(list(dict.fromkeys([*model.features.columns, *extra]))):
+            answer = model.answer(table, source.home)
+            columns = [
+                pa.array(np.arange(done, done + len(answer.labels))),
+                *(table.column(c).combine_chunks() for c in extra),
+                pa.array(answer.labels.tolist(), pa.string()),
+                pa.array(answer.score, pa.float64()),
+            ]
+            sink.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+            done += len(answer.labels)
+            if on_batch is not None:
+                on_batch(answer, model.fitted)
+            if progress is not None:
+                progress("rows", done, 0)
+    return done
+
+
+def _carried(model: Model, source: Source, key: str | None) -> list[str]:
+    """Check the columns and return those carried over."""
+    from trueneg.data.readers import known_column
+
+    where = one_line(source.path)
+    given = source.names
+    if given == [EMBEDDING] and model.features.columns != given:
+        columns = model.features.columns
+        if not (isinstance(model.features, DenseFeatures) and columns == model.features.embedding):
+            msg = f"{where}: the model reads the columns {', '.join(map(str, columns[:5]))}; give a table that has them"
+            raise InputError(msg)
+        model.features.embedding = [EMBEDDING]  # the same numbers, from an array
+    model.features.check(given, where)
+    if key is not None:
+        return [known_column(key, given, where)]
+    return [FILE] if given[:1] == [FILE] and source.path.is_dir() else []
