@@ -304,11 +304,11 @@ def test_same_seed_same_answer():
 @pytest.mark.parametrize("counts", [(60, 40, 30, 9870), (3, 0, 0, 5), (0, 0, 4, 6), (5, 5, 0, 0)])
 def test_drawn_counts_follow_the_multinomial_law(counts):
     """Protects the faster sampler: means and covariances are the multinomial's, empty cells stay empty."""
-    from trueneg.judge._noisy_metrics.correction import _sample
+    from trueneg.judge._noisy_metrics.draws import sample_counts
 
     c = np.array(counts, float)
     n, p = c.sum(), c / c.sum()
-    draws = _sample(c, 40_000, np.random.default_rng(0))
+    draws = sample_counts(c, 40_000, np.random.default_rng(0))
     assert (draws.sum(axis=1) == n).all()
     want = n * (np.diag(p) - np.outer(p, p))
     spread = np.sqrt(np.diag(want))

@@ -9,7 +9,8 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
-from trueneg.judge._noisy_metrics.correction import check_draws, interval
+from trueneg.judge._noisy_metrics.correction import check_draws
+from trueneg.judge._noisy_metrics.draws import interval
 from trueneg.judge._noisy_metrics.metrics import check_binary, check_lengths, ratio
 from trueneg.judge._noisy_metrics.rates import NoiseRates, draw_rates, refuse_global
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
+from trueneg.judge._noisy_metrics.draws import interval, sample_counts
 from trueneg.judge._noisy_metrics.metrics import METRICS, check_counts, check_names, confusion_counts, ratio, split
 from trueneg.judge._noisy_metrics.rates import NoiseRates, draw_rates, refuse_global
 
@@ -121,57 +122,15 @@ class CorrectedMetrics(dict[str, Estimate]):
     notes: tuple[str, ...]
 
 
-def _sample(counts: Array, n_draws: int, rng: np.random.Generator) -> Array:
-    """Multinomial draws (n_draws, 4) of the rows, ordered by the number predicted positive.
-
-    The same law as ``rng.multinomial``: first the predicted-positive rows, then the labels within each column. Equal
-    column sums lie together, so that the binomial sampler keeps its set-up from one draw to the next. Never pair two
-    results draw by draw: their order makes them alike.
-    """
-    total = int(round(counts.sum()))
-    tp, fp, fn, tn = (float(c) for c in counts)
-    out = np.empty((4, n_draws))
-    predicted = np.sort(rng.binomial(total, (tp + fp) / (tp + fp + fn + tn), size=n_draws))
-    out[0] = rng.binomial(predicted, tp / (tp + fp) if tp > 0 else 0.0)
-    out[1] = predicted - out[0]
-    out[2] = rng.binomial(total - predicted, fn / (fn + tn) if fn > 0 else 0.0)
-    out[3] = total - predicted - out[2]
-    return out.T
-
-
 def _draw_counts(
     counts: Array, rates: NoiseRates, per_cell: bool, n_draws: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Corrected counts (n_draws, 4) under sampling and under what is not known of the rates; clipped (n_draws,)."""
-    sampled = _sample(counts, n_draws, rng)
+    sampled = sample_counts(counts, n_draws, rng)
     miss, alarm = draw_rates(rates, per_cell, n_draws, rng)
     if isinstance(miss, np.ndarray) and miss.ndim == 3:
         return _by_cell(sampled, miss), np.zeros(n_draws, dtype=bool)
     return invert(sampled, miss, alarm)
-
-
-def interval(values: Array, point: float, level: float, method: str, n: int) -> Estimate:
-    """Estimate with the equal-tailed interval of finite draws; NaN ends where none is finite."""
-    kept = values if np.isfinite(values).all() else values[np.isfinite(values)]
-    if kept.size == 0 or not np.isfinite(point):
-        return Estimate(value=float(point), low=float("nan"), high=float("nan"), level=level, method=method, n=n)
-    low, high = _quantiles(kept, level)
-    # A skewed law of draws may leave the point outside; the interval is then widened to hold it.
-    return Estimate(
-        value=float(point), low=min(low, float(point)), high=max(high, float(point)), level=level, method=method, n=n
-    )
-
-
-def _quantiles(values: Array, level: float) -> tuple[float, float]:
-    tail = (1.0 - level) / 2.0
-    at = (int(np.floor(tail * (values.size - 1))), int(np.ceil((1.0 - tail) * (values.size - 1))))
-    # One order statistic at a time: NumPy has vectorised code for one, not for two, and the second search is short.
-    low = np.partition(values, at[0])
-    if at[1] == at[0]:
-        return float(low[at[0]]), float(low[at[0]])
-    high = low[at[0] + 1 :]
-    high.partition(at[1] - at[0] - 1)
-    return float(low[at[0]]), float(high[at[1] - at[0] - 1])
 
 
 def check_draws(level: float, n_draws: int) -> None:

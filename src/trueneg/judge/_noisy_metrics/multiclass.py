@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from trueneg.core.errors import InputError
-from trueneg.judge._noisy_metrics.correction import CorrectedMetrics, check_draws, interval
+from trueneg.judge._noisy_metrics.correction import CorrectedMetrics, check_draws
+from trueneg.judge._noisy_metrics.draws import interval
 from trueneg.judge._noisy_metrics.metrics import check_lengths, ratio
 
 Array = np.ndarray
