@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.jobs.audit.folds import drawn, grouped_folds
-from trueneg.jobs.audit.learners import linear_model, one_blas_thread
+from trueneg.jobs.audit.learners import fit_threads, linear_model
 from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def out_of_fold(
     others = np.flatnonzero(codes < 0)
     for number, (train, test) in enumerate(split):
         progress(f"out-of-fold probabilities ({name}), fold {number + 1} of {folds}")
-        with one_blas_thread():
+        with fit_threads(len(train)):
             model = make().fit(inputs[labelled[train]], y[train])
         seen = model.classes_
         proba[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
@@ -76,7 +76,7 @@ def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed:
     train, test = train_test_split(some, test_size=0.25, stratify=codes[some], random_state=seed)
     losses = []
     for _, make, inputs in candidates:
-        with one_blas_thread():
+        with fit_threads(len(train)):
             model = make().fit(inputs[train], codes[train])
         proba = model.predict_proba(inputs[test]).astype(float)
         proba /= proba.sum(axis=1, keepdims=True)

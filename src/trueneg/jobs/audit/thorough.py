@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.jobs.audit.folds import grouped_folds
-from trueneg.jobs.audit.learners import linear_model
+from trueneg.jobs.audit.learners import fit_threads, linear_model
 from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def _round(
     out = np.zeros((len(codes), n_classes), np.float32)
     for number, (train, test) in enumerate(split):
         progress(f"out-of-fold probabilities ({say}), fold {number + 1} of {len(split)}")
-        model = make().fit(inputs[labelled[train]], y[train])
+        with fit_threads(len(train)):
+            model = make().fit(inputs[labelled[train]], y[train])
         seen = model.classes_
         out[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
         if others.size:

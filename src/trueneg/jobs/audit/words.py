@@ -10,7 +10,7 @@ import numpy as np
 from trueneg.core.errors import InputError
 from trueneg.jobs.audit.contents import codes_of
 from trueneg.jobs.audit.folds import drawn
-from trueneg.jobs.audit.learners import linear_model, one_blas_thread
+from trueneg.jobs.audit.learners import fit_threads, linear_model
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +88,7 @@ def _loss(kind: str, texts: list[str], y: np.ndarray, train: np.ndarray, test: n
         matrix = _vectorizer(kind).fit_transform(texts)
     except ValueError:
         return float("inf")
-    with warnings.catch_warnings(), one_blas_thread():
+    with warnings.catch_warnings(), fit_threads(len(y)):
         # A fit cut short at 100 steps compares the two as well as a finished one.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = linear_model(matrix, max_iter=100).fit(matrix[train], y[train])
