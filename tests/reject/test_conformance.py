@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
@@ -21,11 +22,14 @@ REJECTERS = [
 # Those that learn from familiar rows alone, those the checks cannot make without arguments (with the test that runs
 # the checks on them instead), and settings that make a default cheap enough to run here.
 ONE_CLASS: set[str] = {"HyperbolicOneClass"}
+LOGITS = ("EnergyDetector", "MSPDetector", "MaxLogitDetector")
 ELSEWHERE: dict[str, str] = {
     "FeatureEnsembleDetector": "tests/reject/test_mahalanobis.py: it takes a base, and validation rows in fit",
+    **dict.fromkeys(LOGITS, "tests/reject/test_max_logit.py: X holds logits, a column a class"),
     "IntrusionRejecter": "tests/reject/test_intrusion.py: it must be told which label is normal",
 }
 CHEAP: dict[str, dict] = {
+    "OpenSetClassifier": {"estimator": LogisticRegression(), "threshold": None},
     "HyperbolicOneClass": {"hidden": (32, 8), "noise_scale": 9.0, "epochs": 20, "batch_size": 32},
 }
 

@@ -9,14 +9,20 @@ _PUBLIC = {
     "AlarmBudget": "intrusion",
     "AlarmMeter": "intrusion",
     "BaseRejecter": "base",
+    "EnergyDetector": "max_logit",
     "FeatureEnsembleDetector": "mahalanobis",
     "FlowEncoder": "intrusion",
     "HyperbolicOneClass": "hyp_oc",
     "IntrusionRejecter": "intrusion",
+    "MSPDetector": "max_logit",
     "MahalanobisDetector": "mahalanobis",
+    "MaxLogitDetector": "max_logit",
     "NotCalibratedError": "base",
+    "OpenSetClassifier": "max_logit",
     "Threshold": "threshold",
     "find_threshold": "threshold",
+    "read_ssb_split": "max_logit",
+    "semantic_shift_split": "max_logit",
 }
 __all__ = sorted(_PUBLIC)
 

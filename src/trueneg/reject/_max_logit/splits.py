@@ -1,0 +1,141 @@
+"""Which unknown classes are near the known ones: semantic-shift splits, and the published ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueneg.core.errors import InputError
+
+__all__ = ["SemanticSplit", "read_ssb_split", "semantic_shift_split"]
+
+
+@dataclass(frozen=True)
+class SemanticSplit:
+    """Known classes, and unknown ones by how near they are to them.
+
+    Attributes
+    ----------
+    known : ndarray of shape (K,)
+        Labels.
+    bins : dict of str to ndarray
+        Unknown labels, from the farthest ("easy") to the nearest ("hard").
+    distance : dict of object to float
+        Of each unknown label to the known ones; empty where a published split was read.
+    """
+
+    known: NDArray[Any]
+    bins: dict[str, NDArray[Any]]
+    distance: dict[Any, float]
+
+
+def semantic_shift_split(
+    distance: ArrayLike,
+    known: Sequence[Any] | NDArray[Any],
+    n_bins: int = 3,
+    *,
+    labels: Sequence[Any] | NDArray[Any] | None = None,
+    nearest: int = 1,
+) -> SemanticSplit:
+    """Sort unknown classes into bins of about equal size by their distance to the known classes.
+
+    Any metric on labels will do: path lengths in a tree of concepts, distances of attributes or of embeddings of the
+    names. It must not come from the model that is tested.
+
+    Parameters
+    ----------
+    distance : array-like of shape (L, L)
+        Between labels, 0 or more, symmetric.
+    known : sequence
+        Known labels, two or more.
+    n_bins : int, default=3
+        2 gives "easy" and "hard", 3 "medium" between them, more "bin 1" (farthest) to "bin n".
+    labels : sequence of length L or None, default=None
+        Names of the rows of ``distance``; None: 0 to L - 1.
+    nearest : int, default=1
+        The distance of a class is the mean of those to so many nearest known classes.
+
+    Returns
+    -------
+    SemanticSplit
+        Ties are broken by the order of ``labels``.
+
+    Raises
+    ------
+    InputError
+        On a matrix that is no metric table, labels that are not in it, or fewer unknown classes than bins.
+    """
+    D = np.asarray(distance, dtype=np.float64)
+    names = np.arange(len(D)) if labels is None else np.asarray(labels)
+    if D.ndim != 2 or D.shape != (len(names), len(names)):
+        msg = f"distance has shape {D.shape} for {len(names)} labels: give one row and one column a label."
+        raise InputError(msg)
+    if not np.isfinite(D).all() or (D < 0).any() or not np.allclose(D, D.T):
+        raise InputError("distance must be finite, 0 or more, and symmetric: a NaN often marks a label in no tree.")
+    own = np.asarray(known)
+    lost = [k for k in own.tolist() if k not in set(names.tolist())]
+    if lost:
+        msg = f"known class {lost[0]!r} is not among the {len(names)} labels of the metric: add it, or leave it out."
+        raise InputError(msg)
+    inside = np.isin(names, own)
+    out = np.flatnonzero(~inside)
+    if inside.sum() < 2 or n_bins < 1 or len(out) < n_bins or not 1 <= nearest <= inside.sum():
+        msg = (
+            f"{int(inside.sum())} known and {len(out)} unknown classes for n_bins={n_bins}, nearest={nearest}: give 2 "
+            "known classes, an unknown one a bin, and no more nearest than known ones."
+        )
+        raise InputError(msg)
+    gaps = np.sort(D[np.ix_(out, np.flatnonzero(inside))], axis=1)[:, :nearest].mean(axis=1)
+    order = np.argsort(-gaps, kind="stable")
+    titles = {1: ["all"], 2: ["easy", "hard"], 3: ["easy", "medium", "hard"]}.get(n_bins) or [
+        f"bin {i + 1}" for i in range(n_bins)
+    ]
+    parts = np.array_split(order, n_bins)
+    bins = {title: names[out[part]] for title, part in zip(titles, parts, strict=True)}
+    return SemanticSplit(names[inside], bins, dict(zip(names[out].tolist(), gaps.tolist(), strict=True)))
+
+
+def read_ssb_split(path: str | Path) -> SemanticSplit:
+    """Read a split of the Semantic Shift Benchmark: JSON with ``known_classes`` and ``unknown_classes`` by difficulty.
+
+    Parameters
+    ----------
+    path : path
+        Such as ``cub_osr_splits.json`` of the authors' repository.
+
+    Returns
+    -------
+    SemanticSplit
+        "easy", "medium" and "hard", as far as the file has them.
+
+    Raises
+    ------
+    InputError
+        Where the file is none, or a class is in two lists.
+    """
+    where = Path(path)
+    try:
+        stored = json.loads(where.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{where} cannot be read as JSON ({type(error).__name__}): name a split of the Semantic Shift Benchmark."
+        raise InputError(msg) from error
+    try:
+        known, by = stored["known_classes"], {str(k).lower(): v for k, v in stored["unknown_classes"].items()}
+        lists = [list(known), *(list(v) for v in by.values())]
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{where} has no 'known_classes' and 'unknown_classes' by difficulty: it is no split of that benchmark."
+        raise InputError(msg) from error
+    flat = [str(c) for part in lists for c in part]
+    if len(set(flat)) != len(flat) or not known:
+        twice = next((c for c in flat if flat.count(c) > 1), "none")
+        msg = f"{where}: known classes are missing, or class {twice} is in two lists: the file is damaged."
+        raise InputError(msg)
+    names = {"easy": 0, "medium": 1, "hard": 2}
+    ordered = sorted(by, key=lambda k: (names.get(k, 3), k))
+    return SemanticSplit(np.array(known), {k: np.array(by[k]) for k in ordered}, {})
