@@ -209,3 +209,34 @@ def made(tmp_path_factory):
     (where / "flows.csv").write_text("\n".join(rows) + "\n")
     fit("teen", where / "X.npy", reading=Reading(label=str(where / "y.npy"))).save(where / "teen")
     return where
+
+
+def test_one_familiar_class_is_learned_and_the_others_rejected(tmp_path):
+    """Protects Hyp-OC at the command line: real rows are kept, attacks never learned are rejected, names as given."""
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 1500)
+    flat = rng.normal(size=(1500, 2)) @ rng.normal(size=(2, 16))  # real rows lie near a plane, the others anywhere
+    X = np.where(y[:, None] == 0, flat, 1.4 * rng.normal(size=(1500, 16))).astype(np.float32)
+    np.save(tmp_path / "X.npy", X)
+    (tmp_path / "y.txt").write_text("\n".join(np.array(["real", "print", "replay"])[y]))
+    model = fit("hyp_oc", tmp_path / "X.npy", reading=Reading(label=str(tmp_path / "y.txt")), settings=["epochs=8"])
+    model.save(tmp_path / "m")
+    predict(tmp_path / "X.npy", tmp_path / "m", tmp_path / "o.csv")
+    said = np.array(_read(tmp_path / "o.csv")["predicted"].to_pylist())
+    assert set(said) == {"real", "unknown"}
+    assert (said[y == 0] == "real").mean() > 0.85
+    assert (said[y != 0] == "unknown").mean() > 0.5
+    with pytest.raises(Exception, match="--set familiar=CLASS"):
+        fit("hyp_oc", tmp_path / "X.npy", reading=Reading(label=str(tmp_path / "y.txt")), settings=["familiar=x"])
+
+
+def test_rows_of_no_class_are_measured_and_never_learned(tmp_path):
+    """Protects --unknown: its rows are no class, and the share of them rejected is told with its interval."""
+    X, y = _points(900)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    model = fit("mahalanobis", tmp_path / "X.npy", reading=Reading(label=str(tmp_path / "y.npy"), unknown="2"))
+    assert model.classes == ["0", "1"]
+    assert model.about["figures"]["rows of no class rejected"]["value"] > 0.9
+    assert model.about["figures"]["rows of known classes rejected"]["value"] < 0.15

@@ -41,6 +41,7 @@ class HeadKind(NamedTuple):
 
 
 HEADS: tuple[HeadKind, ...] = (
+    HeadKind("hyp_oc", "one familiar class, on the Poincare ball, by Hyp-OC", "hyp_oc:HypOc"),
     HeadKind("intrusion", "alarms on flows, within a budget", "intrusion:Intrusion"),
     HeadKind("loki", "labels with distances, by Loki", "loki:Loki"),
     HeadKind("mahalanobis", "distances to class means, or none of them", "mahalanobis:Mahalanobis"),

@@ -249,14 +249,14 @@ def _measure(
     known = np.asarray(model.classes, dtype=object)
     if len(judged):
         answer = model.answer(table.arrow.take(judged), home)
-        if model.head == "intrusion":
-            figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.model.normal_))  # type: ignore[attr-defined]
+        if model.fitted.familiar is not None:
+            figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.familiar))
         else:
             right = answer.labels == known[codes[judged]]
             figures["accuracy"] = wilson(int(right.sum()), len(right))
             often = int(np.bincount(codes[judged]).max())
             figures["the most frequent class alone"] = wilson(often, len(right))
-        if model.fitted.rejects and model.head != "intrusion":
+        if model.fitted.rejects and model.fitted.familiar is None:
             figures.update(_rejected(model, answer, table, strange, home))
     about["figures"] = {name: found.to_dict() for name, found in figures.items()}
     if model.head != "tsetlin":
@@ -277,9 +277,9 @@ def _alarms(said: NDArray[Any], truth: NDArray[Any], normal: Any) -> dict[str, A
     alarm, calm = said != normal, truth == normal
     found = {}
     if calm.any():
-        found["false alarms of normal rows"] = wilson(int(alarm[calm].sum()), int(calm.sum()))
+        found[f"rows of {normal} rejected"] = wilson(int(alarm[calm].sum()), int(calm.sum()))
     if (~calm).any():
-        found["attacks that raise an alarm"] = wilson(int(alarm[~calm].sum()), int((~calm).sum()))
+        found["all other rows rejected"] = wilson(int(alarm[~calm].sum()), int((~calm).sum()))
     return found
 
 

@@ -64,11 +64,14 @@ class Kind:
         What the second column of an answer is called: "margin" of heads, "score" (higher = more familiar) of rejecters.
     rejects : bool
         Whether it answers ``unknown_label``.
+    familiar : str or None
+        The class that is learned, where all others are what it is not.
     """
 
     reads: ClassVar[str] = "dense"
     column: ClassVar[str] = "margin"
     rejects: ClassVar[bool] = False
+    familiar: str | None = None
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
