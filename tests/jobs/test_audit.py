@@ -248,3 +248,24 @@ def test_a_large_table_asks_few_rows_and_ranks_as_well(monkeypatch):
     assert any("of 6,000 rows" in line for line in saw)
     assert part >= whole - 0.03
     assert about_part == pytest.approx(about, rel=0.35)
+
+
+def test_a_spreadsheet_runs_no_cell_of_the_suspects(tmp_path):
+    """A class or an id that is a formula gets an apostrophe in the CSV; the Parquet file stays as the data are."""
+    import csv
+
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    given = np.where(np.arange(300) < 12, 1 - y, y)
+    columns = {"x": y + rng.normal(0, 0.1, 300), "label": np.array(["=cmd()", "+ok"])[given]}
+    table = pa.table({**columns, "id": [f"=id({i})" for i in range(300)]})
+    folder = trueneg.audit(table, label="label", id="id").save(tmp_path / "out")
+    exact = pq.read_table(folder / "suspects.parquet")
+    with (folder / "suspects.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == exact.num_rows > 5
+    assert {line["given"] for line in lines} <= {"'=cmd()", "'+ok"}
+    assert set(exact["given"].to_pylist()) <= {"=cmd()", "+ok"}
+    assert not any(cell.startswith(("=", "+", "@")) for line in lines for cell in line.values())

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 import trueneg
 from trueneg.core.errors import InputError
 from trueneg.core.survey import agreement, estimate
+from trueneg.data.spreadsheet import guard, unguard
 from trueneg.data.writers import write_table
 from trueneg.jobs.audit.folder import AuditFolder
 from trueneg.jobs.review.answers import OtherDataError, load
 from trueneg.jobs.review.draw import draw, sheet_lines
 from trueneg.jobs.review.record import SHEET, load_record, save
-from trueneg.jobs.review.sheet import COLUMNS, Line, guard, read_lines, unguard, write_lines
+from trueneg.jobs.review.sheet import COLUMNS, Line, read_lines, write_lines
 
 ANSWER = {"accept": 1, "reject": 0, "unsure": -1, "": -2}
 

@@ -93,8 +93,10 @@ class Audit:
 
         By default ``folder``; a frame has none and needs ``out``. The commands in the report name the folder.
         Everything is drawn before the first file is written, and all files take their place together. What
-        ``review``, ``repair`` and ``compare`` need beside these lies in ``.stages``.
+        ``review``, ``repair`` and ``compare`` need beside these lies in ``.stages``. The CSV is for people: a text that
+        a spreadsheet would run has an apostrophe before it. The Parquet file is the exact copy, for programs.
         """
+        from trueneg.data.spreadsheet import guarded
         from trueneg.data.writers import atomic_folder, write_table
         from trueneg.report.files import dump
         from trueneg.report.html import render
@@ -109,7 +111,7 @@ class Audit:
         with atomic_folder(folder) as new:
             save_rankings(new, self.rankings, self.neighbors)
             write_table(self.suspects_arrow, new / "suspects.parquet")
-            write_table(self.suspects_arrow, new / "suspects.csv")
+            write_table(guarded(self.suspects_arrow), new / "suspects.csv")
             (new / "report.html").write_text(page, encoding="utf-8", errors="replace")
             dump(self.report, new / "audit.json")
         return folder

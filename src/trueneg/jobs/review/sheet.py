@@ -5,22 +5,19 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line
+from trueneg.data.spreadsheet import guard, unguard
 from trueneg.data.writers import atomic
 
 COLUMNS = ("key", "row", "finding", "label", "given", "proposed", "answer", "note", "reviewer", "data")
 NEEDED = ("key", "finding", "answer", "data")
 WORDS = {"accept": 1, "reject": 0, "unsure": -1, "": -2}
 OPEN = -2
-# What a spreadsheet takes for the beginning of a formula, and the full-width forms that some locales take for it.
-_FORMULA = re.compile("^'*[=+\\-@\t\r\n＝＋－＠]")  # noqa: RUF001
-_GUARDED = re.compile("^'+[=+\\-@\t\r\n＝＋－＠]")  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -58,16 +55,6 @@ class Line:
     def where(self) -> str:
         """File and line, for a message."""
         return f"{self.file}, line {self.number:,}"
-
-
-def guard(text: str) -> str:
-    """Return a text with an apostrophe before what a spreadsheet would run; :func:`unguard` takes it away."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unguard(text: str) -> str:
-    """Undo :func:`guard`; other texts stay as they are."""
-    return text[1:] if _GUARDED.match(text) else text
 
 
 def write_lines(lines: Iterable[Line], path: Path) -> None:
