@@ -291,6 +291,43 @@ def test_the_command_streams_and_the_audit_corrects(tmp_path, capsys):
     assert finding["status"] == "finding"
 
 
+def test_a_language_model_labels_over_http_once(tmp_path, capsys):
+    """MODEL@URL must label emotions, and a second run must ask nothing: the answers lie beside the output."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append(body["messages"][-1]["content"])
+            choice = {"message": {"content": "Joy" if "LOVE" in asked[-1] else "Fear, or sadness"}}
+            data = json.dumps({"choices": [choice]}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    path, out = tmp_path / "posts.csv", tmp_path / "out.csv"
+    pd.DataFrame(POSTS).to_csv(path, index=False)
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        model = f"tiny@http://127.0.0.1:{server.server_address[1]}/v1"
+        for _ in range(2):
+            with pytest.raises(SystemExit) as ended:
+                main(["label", str(path), "--text", "title", "--to", str(out), "--emotion", model])
+            assert ended.value.code == 0, capsys.readouterr().err
+        server.shutdown()
+    frame = pd.read_csv(out)
+    assert frame["title_emotion"].fillna("").tolist() == ["", "joy", "", ""]
+    assert len(asked) == 3
+    assert "tiny @ http" in frame["labelled_by"][0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

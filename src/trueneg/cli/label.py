@@ -36,7 +36,9 @@ def label(
     preset
         default (raw texts, long ones by sentence), or measles-2024 (whole texts through the published cleaning).
     emotion
-        default (a head trained on GoEmotions), none, the folder of a saved head, or a model of the hub by its name.
+        default (a head trained on GoEmotions), none, the folder of a saved head, a model of the hub by its name, or a
+        language model: MODEL@URL of its server (the key in OPENAI_API_KEY for OpenAI's), a GGUF file, or local. Its
+        answers are kept beside --to, so that a run that was killed goes on.
     card
         Where to write the card of the data set, as Markdown.
     """
@@ -56,7 +58,7 @@ def label(
 
     console = Console()
     with _Bar(Console(stderr=True)) as bar:
-        pipeline = pipeline_of(preset, emotion)
+        pipeline = pipeline_of(preset, emotion, answers=to.with_name(f"{to.name}.answers.sqlite"))
         done = run_label(
             path, to=to, text=columns, url=url, date=date, card=card, pipeline=pipeline, progress=bar.update
         )

@@ -11,7 +11,15 @@ from trueneg.core.errors import InputError
 from trueneg.data.readers import format_of, known_column, one_line
 from trueneg.data.streams import Manner, open_sink, open_stream
 from trueneg.data.writers import atomic
-from trueneg.judge.sentiment import PRESETS, DatasetCard, EmotionHead, EmotionModel, LabelPipeline, trained_head
+from trueneg.judge.sentiment import (
+    PRESETS,
+    DatasetCard,
+    EmotionHead,
+    EmotionModel,
+    EmotionWriter,
+    LabelPipeline,
+    trained_head,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,18 +30,46 @@ Progress = Callable[[str, int, int], None]
 _ROWS = 2_048  # labelled at once: the step of the progress
 
 
-def pipeline_of(preset: str, emotion: str) -> LabelPipeline:
-    """Return the pipeline of a preset, with emotions by ``default``, ``none``, a saved head, or a model's name."""
+def pipeline_of(preset: str, emotion: str, *, answers: Path | None = None) -> LabelPipeline:
+    """Return the pipeline of a preset.
+
+    Parameters
+    ----------
+    preset : str
+        As of :meth:`trueneg.judge.sentiment.LabelPipeline.preset`.
+    emotion : str
+        Who labels emotions: ``default`` (a head trained on GoEmotions), ``none``, the folder of a saved head, a
+        language model as ``MODEL@URL`` of its server, a GGUF file, or ``local`` (the embedded one); else a model of the
+        hub.
+    answers : Path or None
+        Where a language model's answers are kept, so that a run that was killed goes on.
+    """
     if preset not in PRESETS:
         msg = f"--preset {one_line(preset)}: choose from {', '.join(PRESETS)}"
         raise InputError(msg)
     labeller: Any = None
     if emotion == "default":
         labeller = trained_head()
+    elif "@http" in emotion or emotion == "local" or emotion.endswith(".gguf"):
+        labeller = _written(emotion, answers)
     elif emotion != "none":
         saved = Path(emotion) / "emotion.json"
         labeller = EmotionHead.load(emotion) if saved.is_file() else EmotionModel(emotion)
     return LabelPipeline.preset(preset, emotion=labeller)
+
+
+def _written(emotion: str, answers: Path | None) -> EmotionWriter:
+    """Return a labeller that asks a language model."""
+    from trueneg.llm import LanguageModel, LocalModel, OpenAICompatible
+
+    name, at, url = emotion.partition("@")
+    backend: Any
+    if at:
+        backend = OpenAICompatible(name, base_url=url)
+    else:
+        backend = LocalModel(None if emotion == "local" else emotion)
+    model = LanguageModel(backend, cache=answers, temperature=0.0, max_tokens=8, concurrency=4 if at else 1)
+    return EmotionWriter(model, name=backend.identity)
 
 
 def label(
