@@ -19,7 +19,21 @@ _PUBLIC = {
     "compare": "trueneg.jobs.compare",
     "Comparison": "trueneg.jobs.compare",
 }
-_ROOMS = ("claims", "clean", "core", "data", "heads", "jobs", "judge", "llm", "reject", "report", "sample", "testing")
+_ROOMS = (
+    "claims",
+    "clean",
+    "core",
+    "data",
+    "heads",
+    "jobs",
+    "judge",
+    "llm",
+    "mine",
+    "reject",
+    "report",
+    "sample",
+    "testing",
+)
 __all__ = ["Audit", "Comparison", "__version__", "audit", "compare", "repair", "review"]
 
 
