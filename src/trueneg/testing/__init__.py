@@ -4,6 +4,7 @@
 ``check_sampler(estimator)`` run every check and raise ``AssertionError`` at the first that fails;
 ``cleaner_checks()``, ``head_checks()``, ``rejecter_checks()`` and ``sampler_checks()`` yield the
 checks one by one, e.g. for ``pytest.mark.parametrize``.
+``check_generator`` and ``check_verifier`` do the same for language models and judges.
 ``check_degenerate(call, name)`` tries any function on the inputs of ``DEGENERATE``, which break
 reference code.
 """
@@ -17,14 +18,18 @@ _PUBLIC = {
     "DEGENERATE": "degenerate",
     "check_cleaner": "cleaner",
     "check_degenerate": "degenerate",
+    "check_generator": "language",
     "check_head": "head",
     "check_rejecter": "rejecter",
     "check_sampler": "sampler",
+    "check_verifier": "language",
     "cleaner_checks": "cleaner",
     "degenerate_case": "degenerate",
+    "generator_checks": "language",
     "head_checks": "head",
     "rejecter_checks": "rejecter",
     "sampler_checks": "sampler",
+    "verifier_checks": "language",
 }
 __all__ = sorted(_PUBLIC)
 
