@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from trueneg.core.errors import InputError
@@ -19,7 +20,6 @@ from trueneg.core.training import on_threads, pictures
 
 __all__ = ["ATTACKS", "bim", "carlini_wagner", "deepfool", "fgsm", "noise_like", "pgd"]
 
-Tensor = torch.Tensor
 Images = NDArray[np.float32]
 
 
