@@ -193,6 +193,14 @@ def test_types_lost_in_json_are_read_off_the_assertion():
     assert _shaped_call(given, shapes) == [(7, [8]), {9}, [(1, "x"), (2, "y")], 3 + 1j]
 
 
+@needs_bwrap
+def test_expected_values_of_a_file_are_json(tmp_path):
+    """A file cannot spell a tuple: a program that returns one where the file has a list must pass, a set must not."""
+    task = Task("t", "f", "", [[1]], [], None, expected=[{"1": [1, 2]}])
+    for answer, accepted in (("{1: (1, 2)}", 1), ("{'1': [1, 2]}", 1), ("{1: {1, 2}}", 0), ("{2: (1, 2)}", 0)):
+        assert judge(task, f"def f(x): return {answer}", Sandbox())["accepted"] == accepted
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(DATA is None, reason="TRUENEG_DATA is not set")
 @needs_bwrap

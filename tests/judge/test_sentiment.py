@@ -360,8 +360,10 @@ def test_the_card_asks_what_the_data_raise():
     card = DatasetCard(["a", "b"], ["sentiment"])
     n = 40
     columns = {"a_sentiment": ["neutral"] * n, "b_sentiment": [None] * 20 + ["positive", "negative"] * 10}
-    card.add({**columns, "labelled_by": ["x"] * n})
+    spanish = "Los casos de sarampión aumentan mucho este año"
+    card.add({**columns, "labelled_by": ["x"] * n}, texts={"a": [spanish, "Los casos", "Measles is on the rise again"]})
     told = " ".join(card.questions())
     assert "Nearly all of a_sentiment is 'neutral'" in told
     assert "20 of 40 rows have no b_sentiment" in told
     assert "agree little (kappa 0.00)" in told
+    assert "1 texts of six words or more have no common English word" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,74 @@ _OPEN = (
 )
 
 
+_COMMON = frozenset(
+    (
+        "the",
+        "a",
+        "an",
+        "of",
+        "to",
+        "in",
+        "is",
+        "it",
+        "and",
+        "or",
+        "for",
+        "on",
+        "with",
+        "at",
+        "by",
+        "from",
+        "this",
+        "that",
+    )
+    + (
+        "are",
+        "was",
+        "be",
+        "as",
+        "i",
+        "you",
+        "we",
+        "he",
+        "she",
+        "they",
+        "my",
+        "your",
+        "our",
+        "how",
+        "what",
+        "why",
+        "not",
+    )
+    + (
+        "have",
+        "has",
+        "do",
+        "does",
+        "will",
+        "can",
+        "all",
+        "about",
+        "his",
+        "her",
+        "its",
+        "but",
+        "if",
+        "so",
+        "no",
+        "there",
+    )
+)
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def looks_english(text: str) -> bool:
+    """Say whether a text holds a common English word; short ones get the benefit of the doubt."""
+    words = _WORD.findall(text.lower())
+    return len(words) < 6 or not _COMMON.isdisjoint(words)
+
+
 class DatasetCard:
     """Counts what labelled batches hold, and writes it up; memory grows with the classes and sources alone."""
 
@@ -31,7 +100,7 @@ class DatasetCard:
         self.sources: Counter[str] = Counter()
         self.months: Counter[tuple[str, str]] = Counter()
         self.about: Counter[str] = Counter()
-        self.long = 0
+        self.long = self.foreign = 0
 
     def add(
         self,
@@ -56,7 +125,9 @@ class DatasetCard:
             months = ("(none)" if d is None else str(d)[:7] for d in dates)
             self.months.update((s or "(none)", m) for s, m in zip(from_where, months, strict=True))
         for values in (texts or {}).values():
-            self.long += sum(t is not None and len(t) >= 500 for t in values)
+            given = [t for t in values if t]
+            self.long += sum(len(t) >= 500 for t in given)
+            self.foreign += sum(not looks_english(t) for t in given)
 
     def share(self, column: str, label: str) -> Estimate:
         """Return the share of a label among the labelled rows of a column, as the labeller has it."""
@@ -91,6 +162,8 @@ class DatasetCard:
                 found.append(
                     f"{kind} of {' and '.join(self.text)} agree little (kappa {pair[1]:.2f}): which one counts?"
                 )
+        if self.foreign:
+            found.append(f"{self.foreign:,} texts of six words or more have no common English word: which language?")
         if self.long:
             found.append(f"{self.long:,} texts are long: does one label say what they say?")
         return [*found, *_OPEN]
