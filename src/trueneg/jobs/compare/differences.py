@@ -40,7 +40,7 @@ class Row:
     """One remedy's figures.
 
     ``value`` and ``difference`` by metric; the same on the trusted rows, and corrected for label errors; at the
-    operating point of the tuned threshold.
+    operating point of the tuned threshold; ``abstaining``, the share of errors by the share of rows answered.
     """
 
     name: str
@@ -62,6 +62,8 @@ class Row:
     corrected_difference: Difference | None = None
     matched: dict[str, Estimate] = field(default_factory=dict)
     matched_difference: dict[str, Difference] = field(default_factory=dict)
+    abstaining: dict[float, Estimate] = field(default_factory=dict)
+    abstaining_difference: dict[float, Difference] = field(default_factory=dict)
     p_adjusted: float = math.nan
     verdict: str = ""
 

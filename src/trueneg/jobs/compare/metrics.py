@@ -64,6 +64,11 @@ class Predicted:
         columns = (proba[rows, y], top, right, brier, score)
         return cls(decision, *(np.asarray(c, np.float32) for c in columns))
 
+    def most_certain(self, share: float) -> NDArray[np.int64]:
+        """Return the rows whose likeliest class has the highest probability; this share, the first of equals."""
+        certain = np.maximum(self.score, 1 - self.score) if len(self.score) else self.top
+        return np.argsort(-certain, kind="stable")[: max(1, round(share * len(certain)))]
+
     def take(self, rows: NDArray[Any]) -> Predicted:
         """Return some of the rows."""
         score = self.score[rows] if len(self.score) else self.score

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Cell = tuple[int, int]
 
+ANSWERED = (1.0, 0.95, 0.9, 0.8)
 _SIGNED = ("mcc", "kappa", "youden_j")
 
 
@@ -54,9 +55,31 @@ class OnFolds:
             }
             for row in self.rows:
                 self._put(row.value, row.difference, name, values[row.name], self._base(row, values))
+        self._abstaining()
         if task.binary:
             self._at_matched()
             self._corrected()
+
+    def _abstaining(self) -> None:
+        """The share of errors among the most certain rows of each test fold; no label chooses them."""
+        task = self.runner.task
+        for share in ANSWERED:
+            errors: dict[str, dict[Cell, float]] = {}
+            for row in self.rows:
+                errors[row.name] = {}
+                for cell, x in self.cells[row.name].items():
+                    test = self.runner.splits[cell[0]][cell[1]][1]
+                    kept = x.predicted.most_certain(share)
+                    errors[row.name][cell] = float((x.predicted.decision[kept] != task.codes[test][kept]).mean())
+            for row in self.rows:
+                own, base = errors[row.name], self._base(row, errors)
+                value: dict[str, Any] = {}
+                difference: dict[str, Any] = {}
+                self._put(value, difference, "error", own, base)
+                if value:
+                    row.abstaining[share] = value["error"]
+                if difference:
+                    row.abstaining_difference[share] = difference["error"]
 
     @staticmethod
     def _base(row: Row, values: dict[str, dict[Cell, float]]) -> dict[Cell, float]:

@@ -135,6 +135,7 @@ REMEDIES: tuple[Remedy, ...] = (
     Remedy(
         "naive-bayes", "naive Bayes head", threshold.naive_bayes, "head", (), True, "GaussianNaiveBayes().fit(X, y)"
     ),
+    Remedy("teen", "prototype head (TEEN)", threshold.teen, "head", (), False, "PrototypeClassifier().fit(X, y)"),
     Remedy(
         "tsetlin",
         "Tsetlin machine head",

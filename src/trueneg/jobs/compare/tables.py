@@ -20,6 +20,7 @@ def make_tables(rows: list[Row], metric: str, on_trusted: bool, binary: bool) ->
     rows = [row for row in rows if row.status != "not run"]
     tables = [_verdicts(rows, metric, on_trusted)]
     tables.append(_probabilities(rows))
+    tables.append(_abstaining(rows))
     if binary:
         tables.append(_matched(rows))
     others = [m for m in rows[0].value if m not in ("log_loss", "brier", "ece", metric)]
@@ -71,6 +72,30 @@ def _probabilities(rows: list[Row]) -> dict[str, Any]:
     return {
         "id": "probabilities",
         "title": "What it does to the probabilities",
+        "caption": caption,
+        "columns": columns,
+        "rows": lines,
+    }
+
+
+def _abstaining(rows: list[Row]) -> dict[str, Any]:
+    shares = sorted({share for row in rows for share in row.abstaining}, reverse=True)
+    columns = ["remedy"]
+    for i, share in enumerate(shares):
+        columns += [f"errors, {100 * share:.0f} % answered", "difference" + " " * i]
+    lines = [
+        [r.title, *(c for s in shares for c in (_said(r.abstaining.get(s)), _change(r.abstaining_difference.get(s))))]
+        for r in rows
+        if r.abstaining
+    ]
+    caption = (
+        "Share of errors among the rows answered, where the least certain ones (by the probability of the likeliest "
+        "class) go to a person. How: OpenSetClassifier(model, threshold='tpr90') answers 90 % of the rows of known "
+        "classes; what it refuses has its own label."
+    )
+    return {
+        "id": "abstaining",
+        "title": "If the least certain rows are left to a person",
         "caption": caption,
         "columns": columns,
         "rows": lines,

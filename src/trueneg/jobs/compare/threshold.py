@@ -131,6 +131,15 @@ def naive_bayes(fold: Fold) -> Model:
     return Model(lambda view: full(head.predict_proba(view.dense), head.classes_, fold.n_classes), len(fold.y))
 
 
+def teen(fold: Fold) -> Model:
+    """Put prototypes in the place of the base learner: the class mean nearest by cosine, on centred dense rows."""
+    from trueneg.heads import PrototypeClassifier
+
+    centre = fold.dense.mean(axis=0)
+    head = PrototypeClassifier().fit(fold.dense - centre, fold.y)
+    return Model(lambda view: full(head.predict_proba(view.dense - centre), head.classes_, fold.n_classes), len(fold.y))
+
+
 def tsetlin(fold: Fold) -> Model:
     """Put a Tsetlin machine in the place of the base learner: words present or not, other columns cut into steps."""
     from scipy.sparse import issparse
