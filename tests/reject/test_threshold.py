@@ -1,0 +1,129 @@
+"""Thresholds: brute force over all of them, the exact bound, ties, costs, and the unknown label."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from trueneg.core.costs import CostMatrix
+from trueneg.core.errors import InputError
+from trueneg.reject import Threshold, find_threshold
+from trueneg.reject.base import say_unknown
+
+ROWS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=4, max_size=40).filter(
+    lambda rows: 0 < sum(r[0] for r in rows) < len(rows)
+)
+
+
+@given(ROWS, st.sampled_from([0.05, 0.5, 0.9, 0.99]))
+@settings(max_examples=80, deadline=None)
+def test_targets_are_met_and_no_better_threshold_is(rows, share):
+    """Of all thresholds the one kept is the tightest that meets the target, ties going together."""
+    known, scores = (np.array(c) for c in zip(*rows, strict=True))
+    scores = scores.astype(float)
+    cuts = np.append(np.unique(scores), scores.max() + 1)
+    kept = np.array([(scores[known] >= t).mean() for t in cuts])
+    passed = np.array([(scores[~known] >= t).mean() for t in cuts])
+    found = find_threshold(scores, known, target_tpr=share)
+    assert found.tpr.value == kept[kept >= share - 1e-9].min() >= share - 1e-9
+    found = find_threshold(scores, known, target_fpr=share)
+    assert found.fpr.value == passed[passed <= share + 1e-9].max()
+    assert found.tpr.value == kept[passed <= share + 1e-9].max()
+
+
+@given(ROWS, st.sampled_from([0.1, 1.0, 7.0]), st.sampled_from([None, 0.2]))
+@settings(max_examples=60, deadline=None)
+def test_costs_choose_the_cheapest_threshold(rows, fn, unknown_share):
+    """No threshold costs less on rows mixed as expected, and the cost told is the one reached."""
+    known, scores = (np.array(c) for c in zip(*rows, strict=True))
+    prior = (~known).mean() if unknown_share is None else unknown_share
+    cuts = np.append(np.unique(scores), scores.max() + 1)
+    cost = [(1 - prior) * fn * (scores[known] < t).mean() + prior * 2.0 * (scores[~known] >= t).mean() for t in cuts]
+    found = find_threshold(scores, known, costs=CostMatrix(fn=fn, fp=2.0), unknown_share=unknown_share)
+    assert np.isclose(found.cost.value, min(cost))
+
+
+def test_confidence_holds_for_rows_to_come():
+    """With confidence 0.9 at most a tenth of calibration sets end below the target, and not far fewer."""
+    rng = np.random.default_rng(0)
+    draws = np.sort(rng.uniform(size=(4000, 200)), axis=1)
+    missed = np.mean([1 - find_threshold(s, target_tpr=0.95, confidence=0.9) < 0.95 for s in draws[:1500]])
+    k = max(k for k in range(200) if binom.cdf(k, 200, 0.05) <= 0.1)  # k rows below, by the binomial itself
+    exact = binom.cdf(k, 200, 0.05)
+    assert missed <= 0.1 + 0.02
+    assert abs(missed - exact) < 0.025
+    with pytest.raises(InputError, match="give 45 or more"):
+        find_threshold(draws[0][:40], target_tpr=0.95, confidence=0.9)
+
+
+def test_groups_widen_the_interval_of_the_rate():
+    """Rows of one video say less than as many videos."""
+    rng = np.random.default_rng(0)
+    video = np.repeat(np.arange(20), 50)
+    scores = rng.normal(size=20)[video] + 0.1 * rng.normal(size=1000)
+    plain = find_threshold(scores, target_tpr=0.9).tpr
+    grouped = find_threshold(scores, target_tpr=0.9, groups=video).tpr
+    assert grouped.high - grouped.low > 3 * (plain.high - plain.low)
+
+
+def test_a_threshold_is_a_float_that_survives_copies():
+    """It compares as a float, and copies and pickles keep the rates."""
+    found = find_threshold(np.arange(10.0), target_tpr=0.8)
+    for twin in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):  # noqa: S301
+        assert isinstance(twin, Threshold)
+        assert twin == found == 2.0
+        assert twin.tpr == found.tpr
+    assert "target_tpr=0.8" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("classes", "label", "want"),
+    [
+        (np.array([0, 1]), "auto", -1),
+        (np.array([-1, 1]), "auto", -2),
+        (np.array([0.5, 1.5]), "auto", -1.0),
+        (np.array([0, 1], np.uint8), "auto", -1),
+        (np.array(["a", "bb"]), "auto", "unknown"),
+        (np.array(["a", "bb"]), "none of these", "none of these"),
+        (np.array(["a", "bb"], object), "auto", "unknown"),
+        (np.array([False, True]), "auto", "unknown"),
+    ],
+)
+def test_the_unknown_label_is_of_the_labels_type(classes, label, want):
+    """Numbers stay numbers, texts are never cut short, and the label is no class."""
+    out = say_unknown(classes[[0, 1, 0]], np.array([False, False, True]), classes, label)
+    assert out[2] == want
+    assert out[1] == classes[1]
+    assert out.dtype.kind == (
+        classes.dtype.kind if classes.dtype.kind in "ifUO" else {"u": "i", "b": "O"}[classes.dtype.kind]
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: find_threshold([1.0, 2.0]),
+        lambda: find_threshold([1.0, 2.0], target_tpr=0.9, target_fpr=0.1),
+        lambda: find_threshold([1.0, 2.0], target_fpr=0.1),
+        lambda: find_threshold([1.0, 2.0], costs=CostMatrix(fn=1, fp=1)),
+        lambda: find_threshold([1.0, 2.0], [0, 0], target_tpr=0.1),
+        lambda: find_threshold([1.0, 2.0], [1, 0], costs=(1, 2)),
+        lambda: find_threshold([], target_tpr=0.9),
+        lambda: find_threshold([1.0, np.nan], target_tpr=0.9),
+        lambda: find_threshold([1.0, 2.0], target_tpr=1.0),
+        lambda: find_threshold([1.0, 2.0], [1, 2], target_tpr=0.9),
+        lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), 1),
+        lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), "odd"),
+    ],
+)
+def test_refuses_in_one_line(call):
+    """A threshold that cannot be set says why, and what to do."""
+    with pytest.raises(InputError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
