@@ -42,7 +42,7 @@ def test_a_repair_says_what_it_did_and_what_is_next(audited):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("less.csv: 195 of 200 rows; 5 eliminated (TN201 5)")
     assert "less.csv.repair.json" in done.stdout
-    assert done.stdout.rstrip().endswith("Next: trueneg audit less.csv --label label")
+    assert done.stdout.rstrip().endswith("Next: trueneg audit less.csv --label label --positive yes --proba p --quick")
     kept = (audited / "less.csv").read_text().splitlines()
     assert len(kept) == 196
     assert all(line.startswith(('"0', "0")) for line in kept[1:])

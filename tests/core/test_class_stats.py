@@ -129,6 +129,13 @@ def test_refusals_change_nothing(X, y, weight, words):
     np.testing.assert_array_equal(stats.classes, kept.classes)
 
 
+def test_an_unknown_label_is_named_as_it_is_written():
+    """A message shows the label, not the type that NumPy gave it."""
+    stats = ClassStats().update(np.eye(2), np.array(["a", "b"]))
+    with pytest.raises(InputError, match="^label 'x' is none"):
+        stats.places(np.array(["a", "x"]))
+
+
 def test_other_kinds_are_not_merged():
     """Protects against adding a tied to an untied scatter, which may even have fitting shapes."""
     with pytest.raises(InputError, match="same way"):

@@ -218,3 +218,22 @@ def test_the_reader_is_told_before_a_file_is_read(monkeypatch):
     monkeypatch.setattr(audit_run, "read_table", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(InputError):
         trueneg.audit("data.csv", label="label", quick=True, thorough=True)
+
+
+def test_the_next_audit_asks_what_this_one_asked():
+    """A repaired table must be audited by the same options, or its figures answer another question."""
+    from trueneg.cli import app
+    from trueneg.jobs.audit.again import audit_command
+
+    options = {"label": "the label", "positive": "-1", "negative": None, "text": ["a", "b c"], "cost_fn": 50.0}
+    options |= {"miss_rate": 0.1, "select": [], "quick": False, "thorough": True, "seed": 3, "reviewed": "r.csv"}
+    said = audit_command("it's fixed.csv", options)
+    _, bound, _ = app.parse_args(shlex.split(said)[1:])
+    got = bound.arguments
+    assert str(got["path"]) == "it's fixed.csv"
+    assert (got["label"], got["positive"], got["text"], got["cost_fn"]) == ("the label", "-1", "a,b c", "50.0")
+    assert (got["miss_rate"], got["thorough"], got["seed"]) == (0.1, True, 3)
+    assert set(got) == {"path", "label", "positive", "text", "cost_fn", "miss_rate", "thorough", "seed"}
+    shallow = audit_command("x.csv", options, depth=False)
+    assert "--thorough" not in shallow
+    assert "--seed" not in shallow

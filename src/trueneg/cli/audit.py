@@ -86,7 +86,8 @@ def audit(
     false_alarm_rate
         How often annotators label a negative row positive, where that is known.
     reviewed
-        A file of answers to the folder's sample, in place of the review.csv in it.
+        A file of answers to the folder's sample, or a folder of such files (one a reviewer), in place of the
+        review.csv in it.
     kind
         What the table holds: table (a label a row), multilabel or attempts (a verdict a row, on the columns problem
         and accepted); by default as its columns look.

@@ -70,8 +70,7 @@ def repair(
 
 def _lines(done: Any, to: Path) -> list[str]:
     """Say in a few lines what was done and what to run next."""
-    import shlex
-
+    from trueneg.jobs.audit.again import audit_command
     from trueneg.jobs.repair.record import record_path
 
     counts = done.counts
@@ -87,7 +86,5 @@ def _lines(done: Any, to: Path) -> list[str]:
             lines.append(f"  class {name!r}: {n['before']:,} -> {n['after']:,} rows")
     lines += [f"  note: {note}" for note in done.notes]
     lines.append(f"What was done, row by row: {record_path(to)}")
-    label = done.source.folder.options.get("label")
-    named = f" --label {shlex.quote(label)}" if isinstance(label, str) else ""
-    lines.append(f"Next: trueneg audit {shlex.quote(str(to))}{named}")
+    lines.append(f"Next: {audit_command(to, done.source.folder.options)}")
     return lines

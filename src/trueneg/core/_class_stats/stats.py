@@ -160,7 +160,7 @@ class ClassStats:
         """Return the number of each label among ``classes``, (n,); InputError on one that was never seen."""
         fresh, codes = np.unique(labels, return_inverse=True)
         if len(merge_labels(self.classes, fresh)) > len(self.classes):
-            msg = f"label {fresh[~np.isin(fresh, self.classes)][0]!r} is none of the classes seen so far."
+            msg = f"label {fresh[~np.isin(fresh, self.classes)].tolist()[0]!r} is none of the classes seen so far."
             raise InputError(msg)
         return np.searchsorted(self.classes, fresh)[codes.reshape(-1)].astype(np.int64)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import trueneg
+from trueneg.jobs.audit.again import audit_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -130,9 +131,7 @@ def _next(report: MutableMapping[str, Any], folder: Path) -> str:
         return f"trueneg explain {open_findings[0]['code']}"
     if not report["options"].get("quick"):
         return "trueneg claims list"
-    label = report["options"].get("label")
-    named = f" --label {shlex.quote(label)}" if isinstance(label, str) else ""
-    return f"trueneg audit {shlex.quote(report['input']['path'])}{named}"
+    return audit_command(report["input"]["path"], report["options"], depth=False)
 
 
 def _reviewed(report: MutableMapping[str, Any]) -> bool:

@@ -115,7 +115,7 @@ def find_review(
     folder : Path or None
         The folder of the audit that was reviewed; None where there can be none.
     reviewed : path or None
-        A file of answers in place of the folder's own.
+        A file of answers, or a folder of such, in place of the folder's own.
     table, roles
         The table as it is now.
     options : dict

@@ -157,7 +157,8 @@ def audit(
         The audit's folder: the answers of a review in it are used, and the commands in the report name it. By default
         ``NAME.trueneg`` beside the file, none for a frame.
     reviewed : path, optional
-        A file of answers to the sample of ``out``, in place of the ``review.csv`` in it.
+        A file of answers to the sample of ``out``, or a folder of such files (one a reviewer), in place of the
+        ``review.csv`` in it.
     miss_rate, false_alarm_rate : float, optional
         How often annotators err, where it is known: P(labelled negative | positive) and
         P(labelled positive | negative). TN301 then corrects every metric for them.
