@@ -31,6 +31,7 @@ from trueneg.judge.sentiment import (
     sentences,
     source_of,
     split_with_baseline,
+    trained_head,
 )
 
 DATA = os.environ.get("TRUENEG_DATA")
@@ -289,6 +290,21 @@ def test_the_command_streams_and_the_audit_corrects(tmp_path, capsys):
     assert classes["negative"]["corrected"]["low"] <= share <= classes["negative"]["corrected"]["high"]
     assert classes["negative"]["as labelled"]["value"] < share - 0.1
     assert finding["status"] == "finding"
+
+
+def test_without_goemotions_the_default_emotions_say_how_to_go_on(tmp_path, monkeypatch, capsys):
+    """A first user has no data folder: one line must say how to get the set, and how to do without."""
+    monkeypatch.delenv("TRUENEG_DATA", raising=False)
+    trained_head.cache_clear()
+    path = tmp_path / "posts.csv"
+    path.write_text("title\ngood\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["label", str(path), "--text", "title", "--to", str(tmp_path / "o.csv")])
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "trueneg data get goemotions_ekman" in error
+    assert "or none" in error
+    assert error.count("\n") == 1
 
 
 def test_a_language_model_labels_over_http_once(tmp_path, capsys):

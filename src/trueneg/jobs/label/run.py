@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueneg.core.errors import InputError
+from trueneg.core.errors import ClaimNotRun, InputError
 from trueneg.data.readers import format_of, known_column, one_line
 from trueneg.data.streams import Manner, open_sink, open_stream
 from trueneg.data.writers import atomic
@@ -49,7 +49,11 @@ def pipeline_of(preset: str, emotion: str, *, answers: Path | None = None) -> La
         raise InputError(msg)
     labeller: Any = None
     if emotion == "default":
-        labeller = trained_head()
+        try:
+            labeller = trained_head()
+        except ClaimNotRun as error:
+            msg = f"the default emotions are learned from GoEmotions: {error}; or name another --emotion, or none"
+            raise InputError(msg) from error
     elif "@http" in emotion or emotion == "local" or emotion.endswith(".gguf"):
         labeller = _written(emotion, answers)
     elif emotion != "none":
