@@ -20,6 +20,7 @@ from trueneg.judge.sentiment import (
     EMOTIONS,
     DatasetCard,
     EmotionHead,
+    EmotionModel,
     EmotionWriter,
     LabelPipeline,
     TextBlobSubjectivity,
@@ -290,6 +291,27 @@ def test_the_command_streams_and_the_audit_corrects(tmp_path, capsys):
     assert classes["negative"]["corrected"]["low"] <= share <= classes["negative"]["corrected"]["high"]
     assert classes["negative"]["as labelled"]["value"] < share - 0.1
     assert finding["status"] == "finding"
+
+
+@pytest.mark.slow
+def test_a_model_of_the_hub_labels_and_cuts_long_texts(tmp_path, monkeypatch):
+    """A classifier in a folder must label by its own class names, and a text beyond its length must not break it."""
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "day"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    names = dict(enumerate(["joy", "anger", "fear"]))
+    config = transformers.BertConfig(vocab_size=8, id2label=names, label2id={v: k for k, v in names.items()}, **sizes)
+    transformers.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    model = EmotionModel(str(tmp_path))
+    assert model.classes == ("anger", "fear", "joy")
+    found = model.label(["good day", "bad " * 600])
+    assert set(found.label) <= set(model.classes)
+    assert (found.score > 1 / 3).all()
+    with pytest.raises(InputError, match="cannot be loaded"):
+        EmotionModel(str(tmp_path / "none"))
 
 
 def test_without_goemotions_the_default_emotions_say_how_to_go_on(tmp_path, monkeypatch, capsys):

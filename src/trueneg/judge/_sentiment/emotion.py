@@ -138,16 +138,18 @@ class EmotionModel:
             msg = f"{model}: a model of the hub needs transformers and torch: pip install transformers torch"
             raise InputError(msg) from None
         try:
-            self._pipeline = pipeline("text-classification", model=model, truncation=True, batch_size=batch_size)
+            self._pipeline: Any = pipeline("text-classification", model=model, batch_size=batch_size)
         except (OSError, ValueError) as error:
             msg = f"{model}: the model cannot be loaded ({str(error).splitlines()[0][:120]}); check its name or folder."
             raise InputError(msg) from error
         self.classes = tuple(sorted(str(v) for v in (self._pipeline.model.config.id2label or {}).values()))
+        longest = getattr(self._pipeline.model.config, "max_position_embeddings", 512)
+        self._longest = min(int(longest), int(self._pipeline.tokenizer.model_max_length))
         self.about = f"{model} by transformers"
 
     def label(self, texts: Sequence[str]) -> Labels:
         """Label texts; the score is the model's probability of the class."""
-        found = self._pipeline(list(texts))
+        found = self._pipeline(list(texts), truncation=True, max_length=self._longest)
         return Labels([row["label"] for row in found], np.array([row["score"] for row in found], dtype=np.float64))
 
 
