@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._survey.intervals import by_model, in_bins, join, logit_of, supports
+from trueneg.core._survey.intervals import by_model, join, logit_of, strata_in_bins, supports
 from trueneg.core._survey.sample import (
     OTHER_SAMPLE,
     allocate,
@@ -170,36 +170,62 @@ def n_for_width(probability: ArrayLike, width: float, *, level: float = 0.95, by
     return _rows_for_width(p, class_codes(by, len(p)), width, level)
 
 
+class _Promise:
+    """What the probabilities of a population promise of a sample of any size; its ranking is made once.
+
+    All that depends on the rows is summed by stratum and bin, so that one more size costs nothing that grows with them.
+    """
+
+    def __init__(self, p: Floats, codes: tuple[NDArray[np.int64], tuple[str, ...]], level: float) -> None:
+        self.p, self.codes, self.level = p, codes, level
+        self._logit = logit_of(p)
+        self._made: dict[int, tuple[Sample, Floats, tuple[Floats, Floats, Floats]]] = {}
+
+    def _strata(self, levels: int) -> tuple[Sample, Floats, tuple[Floats, Floats, Floats]]:
+        """Return the strata, the mean probability of each, and their rows in bins."""
+        if levels not in self._made:
+            base = layout(self.p, self.codes, levels)
+            n = len(base.sizes)
+            mean = np.bincount(base.member, weights=self.p, minlength=n) / base.sizes
+            self._made[levels] = base, mean, strata_in_bins(self._logit, self.p, base.member, n)
+        return self._made[levels]
+
+    def width(self, n: int) -> Width:
+        """Run the estimate on the answers that the probabilities promise, in fractions of a row."""
+        rows = len(self.p)
+        n = min(n, rows)
+        base, mean, (count, logit, wrong) = self._strata(levels_for(n, self.codes))
+        share = allocate(base.sizes, n, np.zeros_like(base.sizes)).astype(np.float64)
+        hits = share * mean
+        free = stratified(hits, share, base.sizes, level=self.level, total=True, finite=True)
+        inclusion = share / base.sizes
+        whole = count.sum(axis=0)
+        seen = inclusion @ count
+        model, _, _ = by_model(
+            (logit.sum(axis=0) / np.where(whole > 0, whole, 1.0), whole, whole),
+            (inclusion @ logit / np.where(seen > 0, seen, 1.0), seen, inclusion @ wrong),
+            float(hits.sum()),
+            self.level,
+        )
+        supported = supports(base.kind, hits)
+        joint = join(free, model, supported)
+        widths = [(e.high - e.low) / rows for e in (joint, free, model)]
+        return Width(n, widths[0], widths[0] * rows, widths[1], widths[2], supported, float(self.p.sum()))
+
+
 def _expected(p: Floats, codes: tuple[NDArray[np.int64], tuple[str, ...]], n: int, level: float) -> Width:
-    """Run the estimate on the answers that the probabilities promise, in fractions of a row."""
-    n = min(n, len(p))
-    base = layout(p, codes, levels_for(n, codes))
-    share = allocate(base.sizes, n, np.zeros_like(base.sizes)).astype(np.float64)
-    mean = np.bincount(base.member, weights=p, minlength=len(base.sizes)) / base.sizes
-    hits = share * mean
-    free = stratified(hits, share, base.sizes, level=level, total=True, finite=True)
-    logit = logit_of(p)
-    inclusion = (share / base.sizes)[base.member]
-    model, _, _ = by_model(
-        in_bins(logit, np.ones(len(p)), logit),
-        in_bins(logit, inclusion * p, logit, inclusion),
-        float(hits.sum()),
-        level,
-    )
-    supported = supports(base.kind, hits)
-    joint = join(free, model, supported)
-    widths = [(e.high - e.low) / len(p) for e in (joint, free, model)]
-    return Width(n, widths[0], widths[0] * len(p), widths[1], widths[2], supported, float(p.sum()))
+    return _Promise(p, codes, level).width(n)
 
 
 def _rows_for_width(p: Floats, codes: tuple[NDArray[np.int64], tuple[str, ...]], width: float, level: float) -> int:
     if not width > 0:
         msg = f"width={width}: give a share of the rows above 0, for example 0.02."
         raise InputError(msg)
+    promise = _Promise(p, codes, level)
     low, high = len(codes[1]), len(p)  # the width falls with n but for rounding of the shares
     while low < high:
         mid = (low + high) // 2
-        if _expected(p, codes, mid, level).share <= width:
+        if promise.width(mid).share <= width:
             high = mid
         else:
             low = mid + 1

@@ -87,13 +87,26 @@ def sigmoid(x: Floats) -> Floats:
 
 def in_bins(x: Floats, hits: Floats, over: Floats, count: Floats | None = None) -> tuple[Floats, Floats, Floats]:
     """Return mean logit, count and hits in 200 equally wide bins over the range of ``over``, empty ones kept."""
-    low, high = float(over.min()), float(over.max())
-    place = np.zeros(len(x), dtype=np.int64)
-    if high > low:  # equally wide, not equally full: the few rows at the top carry the errors
-        place = np.minimum(((x - low) / (high - low) * _BINS).astype(np.int64), _BINS - 1)
+    place = _places(x, over)
     c = np.ones(len(x)) if count is None else count
     n = _sums(place, c)
     return _sums(place, c * x) / np.where(n > 0, n, 1.0), n, _sums(place, hits)
+
+
+def _places(x: Floats, over: Floats) -> NDArray[np.int64]:
+    low, high = float(over.min()), float(over.max())
+    if not high > low:
+        return np.zeros(len(x), dtype=np.int64)
+    # Equally wide, not equally full: the few rows at the top carry the errors.
+    return np.minimum(((x - low) / (high - low) * _BINS).astype(np.int64), _BINS - 1)
+
+
+def strata_in_bins(x: Floats, p: Floats, member: NDArray[np.integer], strata: int) -> tuple[Floats, Floats, Floats]:
+    """Return rows, sums of ``x`` and sums of ``p`` in the bins of :func:`in_bins`, by stratum: (strata, bins) each."""
+    place = member.astype(np.int64) * _BINS + _places(x, x)
+    size = strata * _BINS
+    sums = [np.bincount(place, w, size).astype(np.float64).reshape(strata, _BINS) for w in (None, x, p)]
+    return sums[0], sums[1], sums[2]
 
 
 def _sums(place: NDArray[np.int64], values: Floats) -> Floats:
