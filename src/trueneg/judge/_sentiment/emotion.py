@@ -144,7 +144,7 @@ class EmotionModel:
             raise InputError(msg) from error
         self.classes = tuple(sorted(str(v) for v in (self._pipeline.model.config.id2label or {}).values()))
         longest = getattr(self._pipeline.model.config, "max_position_embeddings", 512)
-        self._longest = min(int(longest), int(self._pipeline.tokenizer.model_max_length))
+        self._longest = min(int(longest), int(getattr(self._pipeline.tokenizer, "model_max_length", 512)))
         self.about = f"{model} by transformers"
 
     def label(self, texts: Sequence[str]) -> Labels:
