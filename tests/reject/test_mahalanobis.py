@@ -65,6 +65,18 @@ def test_batches_give_what_all_rows_at_once_do(seed, parts):
     np.testing.assert_allclose(model.score_samples(X), whole.score_samples(X), rtol=1e-7, atol=1e-9)
 
 
+def test_parts_fitted_apart_are_merged_into_the_whole():
+    """Statistics of two halves, merged, give the scores of all rows, and the half that is merged in stays as it was."""
+    X, y = draw(1)
+    first, second = MahalanobisDetector().fit(X[:25], y[:25]), MahalanobisDetector().fit(X[25:], y[25:])
+    before = second.score_samples(X)
+    first.merge(second)
+    np.testing.assert_allclose(first.score_samples(X), MahalanobisDetector().fit(X, y).score_samples(X), rtol=1e-8)
+    np.testing.assert_array_equal(second.score_samples(X), before)
+    with pytest.raises(InputError, match="same layers"):
+        first.merge(MahalanobisDetector(widths=(2, 2)).fit(X, y))
+
+
 def conditioned(cond, n=4000, d=40, k=5):
     """Rows whose covariance within classes has this condition number."""
     rng = np.random.default_rng(7)

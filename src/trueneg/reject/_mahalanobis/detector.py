@@ -155,6 +155,29 @@ class MahalanobisDetector(BaseRejecter):
         self._see(rows, labels)
         return self._refresh(None)
 
+    def merge(self, other: MahalanobisDetector) -> MahalanobisDetector:
+        """Add what another detector has seen: parts fitted apart, merged, are the whole.
+
+        Parameters
+        ----------
+        other : MahalanobisDetector
+            Fitted on other rows at the same layers; left as it is.
+
+        Returns
+        -------
+        MahalanobisDetector
+            Itself. The threshold is kept only if no class is new.
+        """
+        check_is_fitted(self, "stats_")
+        check_is_fitted(other, "stats_")
+        if self.layers_ != other.layers_:
+            msg = f"layers {self.layers_} cannot be merged with {other.layers_}: read the same layers in both."
+            raise InputError(msg)
+        for stats, more in zip(self.stats_, other.stats_, strict=True):
+            stats.merge(more)
+        self.batches_ += 1
+        return self._refresh(None)
+
     def add_class(self, X: Any, label: Any, *, rule: Literal["paper", "counts"] = "counts") -> MahalanobisDetector:
         """Add one new class; nothing is trained again.
 
