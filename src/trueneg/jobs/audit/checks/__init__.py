@@ -20,6 +20,7 @@ CHECKS: tuple[str, ...] = (
     "tn203_confusions",
     "tn204_least_believable",
     "tn205_hard_negatives",
+    "tn206_rules",
     "tn301_metrics",
     "tn302_costs",
     "tn303_calibration",
