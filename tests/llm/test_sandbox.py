@@ -55,6 +55,7 @@ def test_values_come_back_with_their_types():
         ("import os\ndef f(x): os._exit(0)", "error"),
         ("def f(x): raise SystemExit(0)", "raised"),
         ("def g(x): return x", "error"),
+        ("f = None", "error"),
         ("def f(x) return x", "unparsed"),
         ("def f(x):\n    return f(x)", "raised"),
         ("f = 3", "raised"),

@@ -146,9 +146,11 @@ def main() -> None:
     names: dict[str, Any] = {"__name__": "program"}
     try:
         exec(code, names)  # noqa: S102 - this is what the box is for
-        function = names[job["entry_point"]]
     except BaseException as error:  # noqa: BLE001 - SystemExit too is no pass
         return say("raised", _told(error))
+    function = names.get(job["entry_point"])
+    if function is None:
+        return say("raised", f"it defines no {job['entry_point']}")
     say("loaded")
     clock = time.process_time
     for index, given in enumerate(job["inputs"]):
