@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import contextlib
+import io
+import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +18,17 @@ from trueneg.jobs.fit.stream import Watch, recalibrate
 
 
 def _run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "trueneg", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
-    )
+    """Run a command in this process: a new one would spend its time on imports."""
+    from trueneg.cli import main
+
+    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
+    os.chdir(cwd)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+    finally:
+        os.chdir(before)
+    return SimpleNamespace(returncode=ended.value.code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def _points(n=600, seed=0, classes=3):

@@ -38,8 +38,8 @@ def fit(
     Parameters
     ----------
     name
-        tsetlin (rules that can be read), naive_bayes, teen (prototypes), loki (labels with distances), or one that says
-        "none of these": intrusion (alarms on flows, within a budget) and the others of 'trueneg fit help'.
+        tsetlin (rules that can be read), naive_bayes, teen (prototypes), loki (labels with distances); or one that says
+        "none of these": mahalanobis, max_logit, hyp_oc (one familiar class), intrusion (alarms within a budget).
     path
         CSV, TSV, Parquet, JSONL, Arrow or NPZ; an .npy file; or a folder of images, one sub-folder a class.
     out

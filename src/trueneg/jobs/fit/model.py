@@ -85,8 +85,9 @@ class Model:
         found = self.answer(arrow, home)
         return found.labels, found.score
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write all files, together or not at all."""
+        folder = Path(folder)
         reader: dict[str, Any] = {"kind": "columns", "columns": self.features.columns}
         arrays: dict[str, NDArray[Any]] = {}
         if isinstance(self.features, DenseFeatures):
@@ -110,8 +111,9 @@ class Model:
             (new / "model.json").write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> Model:
+    def load(cls, folder: str | Path) -> Model:
         """Read a folder that :meth:`save` wrote; InputError where it is none."""
+        folder = Path(folder)
         stored = described(folder)
         try:
             fitted = head_of(stored["head"]).load().load(folder)

@@ -60,7 +60,7 @@ class Reading:
 
 def fit(
     name: str,
-    path: Path,
+    path: str | Path,
     *,
     reading: Reading | None = None,
     settings: Sequence[str] = (),
@@ -76,7 +76,7 @@ def fit(
     ----------
     name : str
         One of ``HEADS``.
-    path : Path
+    path : str or Path
         A table, an ``.npy`` array of embeddings, or a folder of class folders of images.
     reading : Reading or None, default=None
         What is read of it.
@@ -96,7 +96,7 @@ def fit(
     Model
         With what was measured in ``about``.
     """
-    reading = Reading() if reading is None else reading
+    reading, path = Reading() if reading is None else reading, Path(path)
     made = head_of(name).load()
     kind = made(_setting(made, settings, seed, jobs, space, keep))
     if not 0.0 <= reading.held_out < 1.0:

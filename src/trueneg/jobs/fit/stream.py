@@ -101,9 +101,9 @@ class Watch:
 
 
 def predict(
-    path: Path,
-    folder: Path,
-    out: Path,
+    path: str | Path,
+    folder: str | Path,
+    out: str | Path,
     *,
     id: str | None = None,  # noqa: A002
     on_batch: Callable[[Any, Kind], None] | None = None,
@@ -113,11 +113,11 @@ def predict(
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The table, ``.npy`` file or folder.
-    folder : Path
+    folder : str or Path
         A model's.
-    out : Path
+    out : str or Path
         The file to write: ``row`` (from 0), the ``id`` column where named (``file`` of a folder), ``predicted``, and
         ``margin`` (of a head) or ``score`` (of a rejecter, higher = more familiar).
     id : str or None
@@ -137,6 +137,7 @@ def predict(
     from trueneg.data.streams import Manner, open_sink
     from trueneg.data.writers import atomic
 
+    path, folder, out = Path(path), Path(folder), Path(out)
     kind, compression = format_of(out)
     if out.resolve() == path.resolve():
         msg = f"{one_line(out)} is the input, which is never written to: name another --out"
