@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trueneg.clean._confident_learning import inputs, passes
+from trueneg.clean import _inputs as inputs
+from trueneg.clean._confident_learning import passes
 from trueneg.clean._confident_learning.estimator import FILTERS
 from trueneg.clean.confident_learning import ConfidentLearning, confident_joint
 from trueneg.core.errors import InputError

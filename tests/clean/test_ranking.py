@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import average_precision_score
 
-import trueneg.clean.ranking as module
-from trueneg.clean._confident_learning import inputs
+from trueneg.clean import _inputs as inputs
+from trueneg.clean._ranking import estimator, weights
+from trueneg.clean._ranking.evidence import Evidence
 from trueneg.clean.ranking import SuspectRanker
 from trueneg.core.errors import InputError
 
@@ -46,7 +47,7 @@ def test_neighbours_help_and_shuffled_ones_cost_nothing(seed):
 def test_newton_reaches_the_maximum():
     """Five steps end where a general optimiser of the stated objective ends."""
     y, proba, near, _ = world(11, n=600)
-    evidence = module._Evidence(proba, y.astype(np.int32), near, None)
+    evidence = Evidence(proba, y.astype(np.int32), near, None)
     log_p, lift = (f.astype(np.float64) for f in evidence.of(slice(0, 600)))
 
     def negative(theta):
@@ -66,7 +67,7 @@ def test_lift_counts_only_who_may_vote():
     groups = np.arange(200) // 3
     near[::5, 2:] = -1
     near[:, 0] = np.arange(200)
-    evidence = module._Evidence(proba, y.astype(np.int32), near, groups)
+    evidence = Evidence(proba, y.astype(np.int32), near, groups)
     share = np.bincount(y[y >= 0], minlength=5) / (y >= 0).sum()
     _, lift = evidence.of(slice(50, 90))
     for i in range(50, 90):
@@ -116,7 +117,8 @@ def test_piece_size_changes_nothing(monkeypatch):
     y, proba, near, _ = world(8, n=1500)
     first = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
     monkeypatch.setattr(inputs, "_BLOCK_CELLS", 200)
-    monkeypatch.setattr(module, "_KEEP_BYTES", 0)
+    monkeypatch.setattr(estimator, "KEEP_BYTES", 0)
+    monkeypatch.setattr(weights, "_PIECES_BYTES", 0)
     second = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
     assert np.allclose(first.score_, second.score_, atol=1e-5)
     assert np.allclose(first.probability_, second.probability_, atol=1e-5)
@@ -127,7 +129,7 @@ def test_sampled_probabilities_stay_near_the_full_fit(monkeypatch):
     """Above the row limit the sampled fit gives the total of the full fit within two percent."""
     y, proba, near, _ = world(9, n=12_000)
     full = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
-    monkeypatch.setattr(module, "_FIT_ROWS", 4000)
+    monkeypatch.setattr(estimator, "FIT_ROWS", 4000)
     part = SuspectRanker().fit(None, y, pred_proba=proba, neighbors=near)
     assert part.total_ == pytest.approx(full.total_, rel=0.02)
     assert part.probability_.sum() == pytest.approx(part.total_, rel=0.02)

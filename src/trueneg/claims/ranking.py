@@ -332,11 +332,13 @@ class SuspectsCalibrated:
 
 def _stated(at: _Setting) -> tuple[np.ndarray, np.ndarray]:
     """Return the probability that each label is wrong, with the transition step and without it."""
-    from trueneg.clean.ranking import SuspectRanker, _combine, _Evidence, _softmax
+    from trueneg.clean._ranking.evidence import Evidence as Rows
+    from trueneg.clean._ranking.evidence import combine, softmax
+    from trueneg.clean.ranking import SuspectRanker
 
     ranker: Any = SuspectRanker().fit(None, at.given, pred_proba=at.proba, neighbors=at.near)
-    evidence = _Evidence(at.proba, at.given.astype(np.int32), at.near, None)
+    evidence = Rows(at.proba, at.given.astype(np.int32), at.near, None)
     weights = np.array([ranker.a_, ranker.b_, ranker.c_])
     rows = np.arange(len(at.given))
-    z = _combine(weights, *evidence.of(rows)) + (weights[2] * evidence.log_share).astype(np.float32)
-    return ranker.probability_, 1 - _softmax(z)[rows, at.given]
+    z = combine(weights, *evidence.of(rows)) + (weights[2] * evidence.log_share).astype(np.float32)
+    return ranker.probability_, 1 - softmax(z)[rows, at.given]

@@ -8,25 +8,7 @@ where it reaches several, for the largest **among those**. No K-by-n copy of the
 
 from __future__ import annotations
 
-from trueneg.clean._confident_learning.estimator import ConfidentLearning, resampled
-from trueneg.clean._confident_learning.inputs import (
-    blocks,
-    check_action,
-    check_probabilities,
-    encode_labels,
-    refuse_in_sample,
-    trusted_flags,
-)
+from trueneg.clean._confident_learning.estimator import ConfidentLearning
 from trueneg.clean._confident_learning.joint import confident_joint
 
-__all__ = [
-    "ConfidentLearning",
-    "blocks",
-    "check_action",
-    "check_probabilities",
-    "confident_joint",
-    "encode_labels",
-    "refuse_in_sample",
-    "resampled",
-    "trusted_flags",
-]
+__all__ = ["ConfidentLearning", "confident_joint"]

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import _safe_indexing
 
 from trueneg.clean._confident_learning import passes
-from trueneg.clean._confident_learning.inputs import (
-    blocks,
-    check_action,
-    check_probabilities,
-    encode_labels,
-    refuse_in_sample,
-    trusted_flags,
-)
 from trueneg.clean._confident_learning.joint import (
     THRESHOLD_SLACK,
     calibrated,
@@ -25,10 +16,19 @@ from trueneg.clean._confident_learning.joint import (
     row_means,
 )
 from trueneg.clean._confident_learning.prune import AGREE, largest, prune_by_rate, prune_counts
+from trueneg.clean._inputs import (
+    blocks,
+    check_action,
+    check_probabilities,
+    encode_labels,
+    refuse_in_sample,
+    resampled,
+    trusted_flags,
+)
 from trueneg.core.errors import InputError
 
 if TYPE_CHECKING:
-    from trueneg.core.suspects import Decision, Suspects
+    from trueneg.core.suspects import Suspects
 
 
 FILTERS = ("prune_by_noise_rate", "prune_by_class", "both", "confident_learning")
@@ -274,38 +274,3 @@ class ConfidentLearning(BaseEstimator):
         if self.suspect_mask_[row]:
             return f"row {row} is labelled {given!s} with probability {own} on average; proposed: {proposed!s}"
         return f"row {row} is not a suspect: its label {given!s} has probability {own} on average"
-
-
-def resampled(X: Any, y: Any, decision: Decision, classes: np.ndarray) -> tuple[Any, np.ndarray]:
-    """Apply a decision about the rows to copies of X and y.
-
-    Parameters
-    ----------
-    X : array, sparse matrix or frame of n rows, or None
-    y : array-like of shape (n,)
-    decision : trueneg.core.suspects.Decision
-    classes : ndarray of shape (K,)
-        The label of each code.
-
-    Returns
-    -------
-    X_clean : same kind as X
-        X itself where every row is kept.
-    y_clean : ndarray
-    """
-    labels = np.array(y)
-    rows = np.flatnonzero(decision.new_label >= 0)
-    new = classes[decision.new_label[rows]]
-    if len(rows):
-        wide = labels.copy()
-        wide[rows] = new
-        # A label that y never held may not fit its type: longer text is cut, large numbers wrap.
-        if not np.array_equal(wide[rows], new):
-            wide = labels.astype(np.promote_types(labels.dtype, new.dtype))
-            wide[rows] = new
-        labels = wide
-    if X is None or decision.keep.all():
-        return X, labels[decision.keep]
-    rows_of = X.tocsr() if hasattr(X, "tocsr") else X
-    kept = np.flatnonzero(decision.keep)
-    return _safe_indexing(rows_of, kept), labels[kept]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trueneg.clean._confident_learning import passes
-from trueneg.clean._confident_learning.inputs import blocks, check_probabilities, encode_labels, refuse_row, tolerance
+from trueneg.clean._inputs import blocks, check_probabilities, encode_labels, refuse_row, tolerance
 
 # A mean is rounded differently by each summation order: a probability equal to it still counts.
 THRESHOLD_SLACK = 1e-6

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from trueneg.clean.confident_learning import encode_labels
+from trueneg.clean._inputs import encode_labels
 from trueneg.core.errors import InputError
 
 

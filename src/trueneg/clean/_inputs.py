@@ -1,12 +1,15 @@
-"""Labels as column numbers, probabilities as they came, and what is refused of both."""
+"""What the cleaners that read probabilities share: labels and probabilities checked, repairs applied."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trueneg.core.errors import InputError
+
+if TYPE_CHECKING:
+    from trueneg.core.suspects import Decision
 
 _BLOCK_CELLS = 1 << 18
 _ACTIONS = ("eliminate", "reannotate")
@@ -180,3 +183,40 @@ def check_action(action: Any) -> None:
     """Refuse an action that changes no training rows, or none at all."""
     if not isinstance(action, str) or action not in _ACTIONS:
         raise InputError(f"action={action!r} is unknown; choose from {', '.join(_ACTIONS)}")
+
+
+def resampled(X: Any, y: Any, decision: Decision, classes: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Apply a decision about the rows to copies of X and y.
+
+    Parameters
+    ----------
+    X : array, sparse matrix or frame of n rows, or None
+    y : array-like of shape (n,)
+    decision : trueneg.core.suspects.Decision
+    classes : ndarray of shape (K,)
+        The label of each code.
+
+    Returns
+    -------
+    X_clean : same kind as X
+        X itself where every row is kept.
+    y_clean : ndarray
+    """
+    from sklearn.utils import _safe_indexing
+
+    labels = np.array(y)
+    rows = np.flatnonzero(decision.new_label >= 0)
+    new = classes[decision.new_label[rows]]
+    if len(rows):
+        wide = labels.copy()
+        wide[rows] = new
+        # A label that y never held may not fit its type: longer text is cut, large numbers wrap.
+        if not np.array_equal(wide[rows], new):
+            wide = labels.astype(np.promote_types(labels.dtype, new.dtype))
+            wide[rows] = new
+        labels = wide
+    if X is None or decision.keep.all():
+        return X, labels[decision.keep]
+    rows_of = X.tocsr() if hasattr(X, "tocsr") else X
+    kept = np.flatnonzero(decision.keep)
+    return _safe_indexing(rows_of, kept), labels[kept]
