@@ -93,8 +93,7 @@ def select(
     (problems,) int64
         Row of the attempt chosen for each problem, in sorted order of the problems; -1 where the rule chooses none.
     """
-    _, code = np.unique(np.asarray(problem), return_inverse=True)
-    code = code.reshape(-1)
+    code = _codes(np.asarray(problem))
     n = len(code)
     if rule in ("pass", "first_accepted"):
         score = np.where(_column(accepted, "accepted", rule, n) == 1, 1.0, -np.inf)
@@ -104,22 +103,42 @@ def select(
         group = _classes(code, answers, classes, equal, n)
         weight = np.ones(n) if rule == "majority" else _weights(code, _rewards(rewards, rule, n), rescale)
         voting = group >= 0
-        pair = np.where(voting, code * (int(group.max(initial=0)) + 1) + group, 0)
-        _, place = np.unique(pair, return_inverse=True)
-        place = place.reshape(-1)
-        score = np.where(voting, np.bincount(place, weights=weight * voting)[place], -np.inf)
+        width = int(group.max(initial=0)) + 1
+        place = np.where(voting, code * width + group, 0)
+        if n and width * (int(code.max()) + 1) > 8 * n:  # far more cells than attempts: number those there are
+            place = np.unique(place, return_inverse=True)[1].reshape(-1)
+        score = np.where(voting, np.bincount(place, weights=weight * voting)[place] if n else weight, -np.inf)
     else:
         msg = f"rule={rule!r}: choose from {', '.join(RULES)}."
         raise InputError(msg)
     return _first_best(code, score)
 
 
+def _codes(problem: NDArray[Any]) -> NDArray[np.int64]:
+    """Number the problems in sorted order, without sorting where they are whole numbers in a narrow range."""
+    if problem.dtype.kind in "iu" and problem.size:
+        low, high = int(problem.min()), int(problem.max())
+        if high - low <= 4 * problem.size:
+            there = np.zeros(high - low + 1, dtype=np.int64)
+            there[problem - low] = 1
+            out: NDArray[np.int64] = (np.cumsum(there) - 1)[problem - low]
+            return out
+    return np.unique(problem, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
 def _first_best(code: NDArray[np.int64], score: Floats) -> NDArray[np.int64]:
     """Row of the largest score of each problem, the first of equals; -1 where all are -inf."""
-    order = np.lexsort((np.arange(len(code)), -score, code))
-    first = np.r_[True, code[order][1:] != code[order][:-1]] if len(code) else np.zeros(0, dtype=bool)
-    rows = order[first]
-    out: NDArray[np.int64] = np.where(np.isneginf(score[rows]), -1, rows).astype(np.int64)
+    n = len(code)
+    if not n:
+        return np.zeros(0, dtype=np.int64)
+    sorted_already = bool((code[1:] >= code[:-1]).all())
+    order = np.arange(n) if sorted_already else np.argsort(code, kind="stable")
+    size = np.bincount(code)
+    start = np.cumsum(size) - size
+    ranked = score if sorted_already else score[order]
+    top = np.maximum.reduceat(ranked, start)
+    rows = np.minimum.reduceat(np.where(ranked == np.repeat(top, size), order, n), start)
+    out: NDArray[np.int64] = np.where(np.isneginf(top), -1, rows).astype(np.int64)
     return out
 
 
