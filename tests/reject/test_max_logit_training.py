@@ -66,7 +66,7 @@ def test_reciprocal_points_are_the_papers_formula():
 
 
 def test_the_strong_recipe_warms_up_and_restarts_twice():
-    """Protects the schedule: 10 of 600 epochs to warm up, three cycles, and a weak recipe of one rate."""
+    """Protects the schedule: 10 of 600 epochs to warm up, three cycles, and a weak recipe that only falls."""
     strong, augment = open_set_recipe("strong", epochs=600, lr=0.1)
     assert augment is not None
     rates = np.array([strong.rate(e) for e in np.arange(0, 600, 0.5)])
@@ -76,7 +76,7 @@ def test_the_strong_recipe_warms_up_and_restarts_twice():
     assert rates.min() >= 0.1e-3 * (1 - 1e-9)
     weak, none = open_set_recipe("weak", epochs=10, lr=0.1)
     assert none is None
-    assert {weak.rate(e) for e in (0.0, 3.3, 9.9)} == {0.1}
+    assert np.all(np.diff([weak.rate(e) for e in np.linspace(0, 9.99, 50)]) < 0)
 
 
 def test_augmentation_moves_pictures_by_its_magnitude_and_keeps_their_range():

@@ -150,6 +150,7 @@ class HyperbolicOneClass(BaseRejecter):
     net_: OneClassNet
     encoder_: nn.Module | None
     width_: tuple[int, ...]
+    _negatives: Any = PseudoNegatives
 
     def __init__(
         self,
@@ -215,7 +216,7 @@ class HyperbolicOneClass(BaseRejecter):
             self.net_ = OneClassNet(first.shape[1], self.hidden, curvature=self.curvature, clip_norm=self.clip_norm).to(
                 self.device
             )
-        negatives = PseudoNegatives(first.shape[1], alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
+        negatives = self._negatives(first.shape[1], alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
         self._train(rows, negatives.to(self.device), learning, rng, draws)
         self.centre_ = negatives.mean.cpu().numpy()
         return self

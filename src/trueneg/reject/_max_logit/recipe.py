@@ -31,6 +31,7 @@ def open_set_recipe(
     *,
     epochs: int = 30,
     lr: float = 0.1,
+    batch_size: int = 128,
     label_smoothing: float = 0.0,
     magnitude: float = 6.0,
 ) -> tuple[Recipe, Callable[[Tensor, torch.Generator], Tensor] | None]:
@@ -39,12 +40,14 @@ def open_set_recipe(
     Parameters
     ----------
     strength : {"weak", "strong"}, default="strong"
-        "strong": a warm-up, a cosine with two warm restarts, and :func:`rand_augment`. "weak": one rate, no
-        augmentation.
+        "strong": a warm-up, a cosine with two warm restarts, and :func:`rand_augment`. "weak": one
+        cosine, no augmentation.
     epochs : int, default=30
         The paper takes 600, and 10 of them to warm up: the same share is taken here.
     lr : float, default=0.1
         Highest rate; 0.01 for 200 classes of 64 pixels, 0.001 for large pictures.
+    batch_size : int, default=128
+        Rows a step; fewer where there are few rows.
     label_smoothing : float, default=0.0
         0.2 to 0.3 for fine-grained classes; of the built-in loss.
     magnitude : float, default=6.0
@@ -64,9 +67,9 @@ def open_set_recipe(
     if strength not in ("weak", "strong"):
         msg = f"strength={strength!r}: choose 'weak' or 'strong'."
         raise InputError(msg)
-    common: dict[str, Any] = {"epochs": epochs, "lr": lr, "weight_decay": 1e-4}
+    common: dict[str, Any] = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "weight_decay": 1e-4}
     if strength == "weak":
-        return Recipe(**common, warmup=0.0, floor=1.0), None
+        return Recipe(**common, warmup=0.0), None
     smooth: dict[str, Any] = {"label_smoothing": label_smoothing, "warmup": epochs / 60, "restarts": 2}
     return Recipe(**common, **smooth), rand_augment(1, magnitude)
 
@@ -214,9 +217,9 @@ def train_closed_set(
     loss: Literal["cross_entropy", "arpl"] = "cross_entropy",
     strength: Literal["weak", "strong"] = "strong",
     every: int = 1,
+    on_checkpoint: Callable[[int, NDArray[Any], NDArray[Any]], None] | None = None,
     device: str = "cpu",
     random_state: int | np.random.Generator | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
     **recipe: Any,
 ) -> tuple[list[Checkpoint], Callable[[Any], NDArray[np.float32]]]:
     """Train a network on known classes, and watch accuracy and open-set AUROC on rows it never learns from.
@@ -237,7 +240,9 @@ def train_closed_set(
         As in :func:`open_set_recipe`, which also takes ``**recipe``.
     every : int, default=1
         Epochs between checkpoints; the last epoch is always one.
-    device, random_state, progress
+    on_checkpoint : callable or None, default=None
+        ``on_checkpoint(epoch, logits of known, logits of unknown)``: for other scores, curves, or progress.
+    device, random_state
         As in :func:`trueneg.core.training.train`.
 
     Returns
@@ -278,11 +283,13 @@ def train_closed_set(
             both = np.concatenate([inside, outside])
             right = float((inside.argmax(1) == truth).mean())
             found.append(Checkpoint(epoch, right, *(auroc_of(marks, s(both)) for s in (max_logit, max_softmax))))
+            if on_checkpoint is not None:
+                on_checkpoint(epoch, inside, outside)
             if criterion is not None:
                 criterion.to(device)
 
-    options: dict[str, Any] = {"device": device, "random_state": rng, "progress": progress}
-    train(learner, X, labels, recipe=how, loss=criterion, augment=augment, on_epoch=watch, **options)
+    options: dict[str, Any] = {"device": device, "random_state": rng, "on_epoch": watch}
+    train(learner, X, labels, recipe=how, loss=criterion, augment=augment, **options)
     return found, logits
 
 

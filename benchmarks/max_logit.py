@@ -1,0 +1,96 @@
+"""Open-set figures and scores, one thread: OSCR against a sum at every threshold, and scores of logits against scipy.
+
+Run: ``python benchmarks/max_logit.py``. The quadratic form of OSCR is written here after the published code of the
+field: one sum over what is left at every threshold, in NumPy, without merging ties. Each figure is one call in a fresh
+process after a warm-up; memory is the peak above the inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+from confident_learning import peak  # noqa: E402
+
+KNOWN, ROWS, CLASSES = 30_000, 500_000, 100
+
+
+def quadratic(known, scores, correct):
+    """Return OSCR with a sum at every threshold."""
+    order = np.argsort(scores)
+    right, odd = (known & correct)[order].astype(float), (~known)[order].astype(float)
+    n = len(order)
+    ccr, fpr = np.zeros(n + 1), np.zeros(n + 1)
+    for i in range(n):
+        ccr[i], fpr[i] = right[i:].sum() / known.sum(), odd[i:].sum() / (~known).sum()
+    return float(-np.diff(fpr) @ (ccr[1:] + ccr[:-1]) / 2)
+
+
+def oscr_case(n):
+    """Draw scores without ties."""
+    rng = np.random.default_rng(0)
+    known = np.arange(2 * n) < n
+    return known, rng.normal(size=2 * n) + known, rng.random(2 * n) < 0.9
+
+
+def measure(what, side):
+    """Return seconds, MiB above the inputs and the value."""
+    from scipy.special import log_softmax
+
+    from trueneg.core.detection import oscr_curve
+    from trueneg.reject.max_logit import max_softmax
+
+    if what == "oscr":
+        call = (lambda *a: oscr_curve(*a).area) if side == "ours" else quadratic
+        small, data = oscr_case(50), oscr_case(KNOWN)
+    else:
+        rng = np.random.default_rng(0)
+        small, data = (rng.normal(size=(9, 3)),), (5 * rng.normal(size=(ROWS, CLASSES)),)
+        call = max_softmax if side == "ours" else (lambda z: log_softmax(z, axis=1).max(axis=1))
+    call(*small)
+    before, cpu, wall = peak(reset=True), time.process_time(), time.perf_counter()
+    found = call(*data)
+    row = {"cpu_s": round(time.process_time() - cpu, 4), "wall_s": round(time.perf_counter() - wall, 4)}
+    return {**row, "mib": round(peak() - before, 1), "value": float(np.mean(found() if callable(found) else found))}
+
+
+def fresh(what, side):
+    """Measure in a new process."""
+    env = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    done = subprocess.run([sys.executable, __file__, what, side], env=env, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run():
+    """Return one dict a step."""
+    import scipy
+
+    rows = []
+    for what, name, peer in (
+        ("oscr", f"OSCR, {KNOWN:,} known and {KNOWN:,} unknown rows", "quadratic form, NumPy"),
+        ("msp", f"MSP scores of {ROWS:,} x {CLASSES} logits", "scipy"),
+    ):
+        ours, theirs = fresh(what, "ours"), fresh(what, "theirs")
+        if abs(ours.pop("value") - theirs.pop("value")) > 1e-9:
+            msg = f"{name}: both sides must agree"
+            raise RuntimeError(msg)
+        version = scipy.__version__ if peer == "scipy" else np.__version__
+        row = {"name": name, "peer": peer, "peer_version": version}
+        row["ratio"] = round(theirs["cpu_s"] / max(ours["cpu_s"], 1e-4), 2)
+        row |= {f"{who}_{k}": v for who, found in (("ours", ours), ("theirs", theirs)) for k, v in found.items()}
+        rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        print(json.dumps(measure(*sys.argv[1:])))
+    else:
+        print(json.dumps(run(), indent=1))
