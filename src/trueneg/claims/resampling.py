@@ -158,8 +158,8 @@ def shuffled(table: AttemptTable, cost_fp: float, n: int, seed: int) -> tuple[np
     mean, variance = np.zeros(k), np.zeros(k)
     for attempts, accepted, right in zip(table.n, table.accepted, table.true_accepted, strict=True):
         kind = np.zeros(attempts, dtype=np.int8)
-        kind[:accepted] = 2
-        kind[:right] = 1
+        kind[: int(accepted)] = 2
+        kind[: int(right)] = 1
         total, squares = np.zeros(k), np.zeros(k)
         for start in range(0, n, 1000):
             rows = rng.permuted(np.tile(kind, (min(1000, n - start), 1)), axis=1)

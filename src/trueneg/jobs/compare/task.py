@@ -181,6 +181,8 @@ def make_task(
 ) -> Task:
     """Build the task: drop rows without a label, read the features, settle groups, costs and trusted rows."""
     table, roles = source.table, source.roles
+    if roles.kind == "attempts":
+        raise InputError("compare learns from rows with a label, and attempts have none; TN603 puts rules side by side")
     if roles.kind != "table":
         raise InputError(
             "compare takes one label a row: several labels have several costs and thresholds; "
