@@ -215,3 +215,13 @@ def test_trend_is_that_of_the_textbook():
     z, p = trend([2, 8, 17], [21, 37, 48])
     assert z == pytest.approx(2.37, abs=0.01)
     assert p == pytest.approx(0.009, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    "verifier", [AnswerVerifier("text"), RuleStepVerifier(), ModelStepVerifier(lambda p: ["True"] * len(p))]
+)
+def test_verifiers_keep_to_the_shape(verifier):
+    """Every verifier passes the public conformance checks: lengths, abstention, nothing said is no acceptance."""
+    from trueneg.testing import check_verifier
+
+    check_verifier(verifier)
