@@ -24,7 +24,7 @@ def columns(rows):
 
 
 @given(ROWS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_ranking_figures_are_those_of_scikit_learn(rows):
     """AUROC and both AUPR, ties included."""
     known, scores, _ = columns(rows)
@@ -36,7 +36,7 @@ def test_ranking_figures_are_those_of_scikit_learn(rows):
 
 
 @given(ROWS, st.sampled_from([0.5, 0.8, 0.95, 1.0]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_figures_at_thresholds_are_brute_force(rows, tpr):
     """Every threshold tried in turn gives FPR at TPR, detection accuracy, OSCR and EER's threshold."""
     known, scores, right = columns(rows)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -217,6 +219,17 @@ def test_a_stored_detector_answers_and_learns_as_before():
     for m in (model, again):
         m.add_class(X[:9] + 40, "new")
     np.testing.assert_allclose(again.score_samples(X), model.score_samples(X), rtol=1e-9)
+
+
+def test_ready_features_need_no_torch():
+    """A table of features must not pay for the import of torch."""
+    code = (
+        "import sys, numpy as np\nfrom trueneg.reject import MahalanobisDetector\n"
+        "X = np.random.default_rng(0).normal(size=(30, 2))\n"
+        "MahalanobisDetector().fit(X, np.arange(30) % 2).score_samples(X)\nprint('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 # -- networks --------------------------------------------------------------------------------------------------

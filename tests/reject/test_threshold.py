@@ -22,7 +22,7 @@ ROWS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=4, max_si
 
 
 @given(ROWS, st.sampled_from([0.05, 0.5, 0.9, 0.99]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_targets_are_met_and_no_better_threshold_is(rows, share):
     """Of all thresholds the one kept is the tightest that meets the target, ties going together."""
     known, scores = (np.array(c) for c in zip(*rows, strict=True))
@@ -38,7 +38,7 @@ def test_targets_are_met_and_no_better_threshold_is(rows, share):
 
 
 @given(ROWS, st.sampled_from([0.1, 1.0, 7.0]), st.sampled_from([None, 0.2]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_costs_choose_the_cheapest_threshold(rows, fn, unknown_share):
     """No threshold costs less on rows mixed as expected, and the cost told is the one reached."""
     known, scores = (np.array(c) for c in zip(*rows, strict=True))

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from trueneg.reject._mahalanobis.detector import MahalanobisDetector
-from trueneg.reject._mahalanobis.ensemble import EPS_GRID, FeatureEnsembleDetector
+from trueneg.reject._mahalanobis.ensemble import EPS_GRID, FeatureEnsembleDetector, tnr_at_tpr
 
 if TYPE_CHECKING:
     from trueneg.reject._mahalanobis.attacks import (
@@ -46,6 +46,7 @@ __all__ = [
     "noise_like",
     "odin_scores",
     "pgd",
+    "tnr_at_tpr",
 ]
 
 _TORCH = dict.fromkeys(("ATTACKS", "bim", "carlini_wagner", "deepfool", "fgsm", "noise_like", "pgd"), "attacks")
