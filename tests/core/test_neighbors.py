@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueneg.core import neighbors
+from trueneg.core._neighbors import plan, walk
 from trueneg.core.errors import InputError
 from trueneg.core.neighbors import parse_memory, top_k
 
@@ -25,7 +26,7 @@ def path(request, monkeypatch):
     """Force the compiled scan, or the one without numba."""
     if request.param == "numba":
         pytest.importorskip("numba")
-    monkeypatch.setattr(neighbors, "_NUMBA_CELLS", 0 if request.param == "numba" else 10**18)
+    monkeypatch.setattr(walk, "_NUMBA_CELLS", 0 if request.param == "numba" else 10**18)
     return request.param
 
 
@@ -90,8 +91,8 @@ def test_equals_brute_force(way, case, tile, ruled):
         banned = (one[:, None] == two) | (exclude[:, None] == np.arange(len(pool)))
         rules = {"exclude": exclude, "query_groups": one, "pool_groups": two}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
-        patch.setattr(neighbors, "_TILE", tile)
+        patch.setattr(walk, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
+        patch.setattr(plan, "_TILE", tile)
         got = top_k(queries, pool, k, metric=metric, **rules)
     check(got, expected(brute(queries, pool, metric), k, banned))
 
@@ -100,7 +101,7 @@ def test_equals_brute_force(way, case, tile, ruled):
 @pytest.mark.parametrize("metric", METRICS)
 def test_never_itself_on_one_array(path, metric, monkeypatch):
     """The shortcut for queries-are-pool, which scans each tile twice, finds what two arrays would."""
-    monkeypatch.setattr(neighbors, "_TILE", 64)
+    monkeypatch.setattr(plan, "_TILE", 64)
     x = np.random.default_rng(0).normal(size=(301, 33)).astype(np.float32)
     x[100:150] = x[:50]
     own = np.arange(len(x))
@@ -119,7 +120,7 @@ def test_block_size_changes_nothing(path, metric, monkeypatch):
     queries = pool[rng.integers(0, 700, 150)] * np.float32(3)
     want = top_k(queries, pool, 20, metric=metric)
     for tile, memory in ((1024, "20KB"), (1024, 1), (32, "1MB"), (17, "30KB")):
-        monkeypatch.setattr(neighbors, "_TILE", tile)
+        monkeypatch.setattr(plan, "_TILE", tile)
         got = top_k(queries, pool, 20, metric=metric, memory=memory)
         np.testing.assert_array_equal(got[0], want[0])
         np.testing.assert_array_equal(got[1], want[1])
@@ -270,9 +271,9 @@ def test_missing_numba_is_said_once(monkeypatch):
     x = np.random.default_rng(2).normal(size=(60, 5)).astype(np.float32)
     want = top_k(x, x, 3)
     for name in ("_NUMBA_CELLS", "_SLOW_CELLS"):
-        monkeypatch.setattr(neighbors, name, 0)
-    monkeypatch.setattr(neighbors, "_kernels", lambda: None)
-    neighbors._say_slow.cache_clear()
+        monkeypatch.setattr(walk, name, 0)
+    monkeypatch.setattr(walk, "_kernels", lambda: None)
+    walk._say_slow.cache_clear()
     with pytest.warns(UserWarning, match=r"pip install 'trueneg\[fast\]'") as said:
         got = [top_k(x, x, 3) for _ in range(2)]
     check(got[0], want)
@@ -303,8 +304,8 @@ def test_one_array_equals_brute_force(way, seed, kind, k, metric, tile, grouped)
     rules = {"query_groups": group, "pool_groups": group} if grouped else {"exclude": own}
     banned = group[:, None] == group if grouped else np.eye(n, dtype=bool)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
-        patch.setattr(neighbors, "_TILE", tile)
+        patch.setattr(walk, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
+        patch.setattr(plan, "_TILE", tile)
         got = top_k(x, x, k, metric=metric, **rules)
     check(got, expected(brute(x, x, metric), k, banned))
 
@@ -330,10 +331,10 @@ def test_threads_change_nothing(path, monkeypatch):
     """Tiles scanned side by side, on one array and on two, give bit for bit what one thread gives."""
     from threadpoolctl import threadpool_limits
 
-    monkeypatch.setattr(neighbors, "_TILE", 64)
-    monkeypatch.setattr(neighbors, "_NUMBA_CELLS", 0)
+    monkeypatch.setattr(plan, "_TILE", 64)
+    monkeypatch.setattr(walk, "_NUMBA_CELLS", 0)
     if path == "numpy":
-        monkeypatch.setattr(neighbors, "_kernels", lambda: None)
+        monkeypatch.setattr(walk, "_kernels", lambda: None)
     x = np.random.default_rng(7).integers(-2, 3, (900, 6)).astype(np.float32)
     own = np.arange(len(x))
     for pool in (x, x[::-1].copy()):

@@ -1,0 +1,113 @@
+"""The metric as one product of float32 rows, what rounding can do to it, and the blocks that the memory allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueneg.core._neighbors.sides import Side
+
+METRICS = {"cosine": 0, "euclidean": 1, "inner": 2}
+RUN = 64  # cells that the compiled scan passes over in one go where none reaches the floor
+_TILE = 832  # rows of a score tile: some 2 MiB of float32, small enough to be scanned from cache
+_UNIT = 2.0**-24  # unit roundoff of float32
+
+
+@dataclass
+class Plan:
+    """The metric as one product of float32 rows, its error bound, and the block sizes."""
+
+    code: int
+    tile: int  # rows of a query block, and of a pool block within a span
+    span: int  # pool rows held as float32 at a time, a multiple of `tile`
+    threads: int  # tiles that the budget allows at a time
+    chunk: int  # rows turned into float64 at a time
+    scale: float
+    centre: NDArray[np.float64]
+    factor: float  # turns an exact score into the product's units
+    margin: NDArray[np.float64]  # (n_queries,) how far below the k-th best a cell can still matter
+
+    @classmethod
+    def of(cls, left: Side, right: Side, *, metric: str, budget: int) -> Plan:
+        """Measure both sides, and choose the blocks that the budget allows."""
+        code, d = METRICS[metric], right.d
+        chunk = max(1, min(4096, budget // (64 * (d + 4))))
+        right.measure(chunk)
+        if left is not right:
+            left.measure(chunk)
+        scale = max(left.norms.max(initial=0.0), right.norms.max(initial=0.0)) or 1.0
+        centre = _mean(right, chunk) if code == 1 else np.empty(0)
+        for side in (left, right):
+            side.radius = _radius(side, code, scale, centre, chunk)
+        reach = right.radius.max(initial=0.0)
+        # Both summands hold for any order of summation, fused or not; 1e-30 covers underflow.
+        spread = (left.radius + reach) ** 2 if code == 1 else left.radius * reach
+        margin = (d + 24) * _UNIT * spread + 1e-30
+        tile, span = _blocks(d, right.n, max(left.x.itemsize, right.x.itemsize, 4), budget)
+        threads = max(1, budget // 4 // (24 * tile * whole_runs(tile)))
+        factor = {0: 1.0, 1: -0.5 / scale**2, 2: 1.0 / scale**2}[code]
+        return cls(code, tile, span, threads, chunk, scale, centre, factor, margin)
+
+    def embed(self, side: Side, start: int, stop: int, *, as_query: bool) -> NDArray[np.float32]:
+        """Rows whose plain product is the score, or a rising function of it: cosine, inner, -distance^2 / 2."""
+        rows, d = side.rows(start, stop), side.d
+        out = np.empty((len(rows), d + 2 if self.code == 1 else d), dtype=np.float32)
+        if self.code == 0:
+            norms = side.norms[start:stop, None]
+            np.divide(rows, np.where(norms > 0, norms, 1.0), out=out, casting="same_kind", dtype=np.float64)
+        elif self.code == 2:
+            np.divide(rows, self.scale, out=out, casting="same_kind", dtype=np.float64)
+        else:
+            np.subtract(rows, self.centre, out=out[:, :d], casting="same_kind", dtype=np.float64)
+            out[:, :d] /= np.float32(self.scale)
+            out[:, d if as_query else d + 1] = 1.0
+            out[:, d + 1 if as_query else d] = -0.5 * side.radius[start:stop] ** 2
+        return out
+
+    def floor(self, worst: NDArray[np.float64], start: int) -> NDArray[np.float32]:
+        """Smallest float32 score that can still beat the k-th best exact score of each query."""
+        value = worst * worst if self.code == 1 else worst
+        with np.errstate(over="ignore"):
+            low = value * self.factor - self.margin[start : start + len(worst)]
+        low[np.isneginf(worst)] = -np.inf
+        return low.astype(np.float32)
+
+
+def _blocks(d: int, n_pool: int, itemsize: int, budget: int) -> tuple[int, int]:
+    """Choose tile and span: a score tile, its float32 rows, and the span must fit in the budget."""
+    row = 4 * (d + 2) + (itemsize if itemsize > 4 else 4) * d  # the float32 row, and a copy of the original
+    tile = _TILE
+    # 24 bytes a cell: scores, mask and the candidates' coordinates of the NumPy path.
+    while tile > 1 and 24 * tile * tile + 2 * tile * row > budget // 2:
+        tile //= 2
+    span = max(1, (budget // 2) // (row * tile)) * tile
+    return tile, min(span, -(-max(n_pool, 1) // tile) * tile)
+
+
+def _mean(side: Side, chunk: int) -> NDArray[np.float64]:
+    """Column means in float64: distances do not move with the origin, their rounding errors do."""
+    total = np.zeros(side.d)
+    for start in range(0, side.n, chunk):
+        total += side.rows(start, start + chunk).sum(axis=0, dtype=np.float64)
+    return total / max(side.n, 1)
+
+
+def _radius(side: Side, code: int, scale: float, centre: NDArray[Any], chunk: int) -> NDArray[np.float64]:
+    """Length of each row in the space of the product."""
+    if code == 0:
+        return (side.norms > 0).astype(np.float64)
+    if code == 2:
+        return side.norms / scale
+    out = np.empty(side.n)
+    for start in range(0, side.n, chunk):
+        block = (side.rows(start, start + chunk) - centre) / scale
+        out[start : start + chunk] = np.sqrt((block * block).sum(axis=1))
+    return out
+
+
+def whole_runs(n: int) -> int:
+    """Return the width of a score tile for n pool rows: whole runs."""
+    return -(-n // RUN) * RUN
