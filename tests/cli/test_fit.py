@@ -99,6 +99,18 @@ def test_a_model_holds_no_pickle_and_is_the_same_for_any_number_of_threads(folde
             np.testing.assert_array_equal(a[name], b[name])
 
 
+def test_search_chooses_settings_and_tells_them(folder):
+    """Protects --search: the model kept has the settings that it says it chose, and learned from all rows."""
+    arguments = ["--label", "label", "--search", "--set", "max_iter=3", "--out", "chosen"]
+    done = _run("fit", "tsetlin", "notes.csv", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    told = next(line for line in done.stdout.splitlines() if line.startswith("chosen of"))
+    params = Model.load(folder / "chosen").fitted.model.get_params()
+    for name in ("n_clauses", "threshold", "specificity"):
+        assert f"{name} {params[name]:g}" in told
+    assert params["max_iter"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -107,6 +119,11 @@ def test_a_model_holds_no_pickle_and_is_the_same_for_any_number_of_threads(folde
         (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--set", "n_clauses"], "name=value"),
         (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--set", "n_clauses=0"], "n_clauses=0"),
         (["fit", "tsetlin", "notes.csv", "--label", "lable", "--out", "x"], "did you mean 'label'"),
+        (["fit", "naive_bayes", "notes.csv", "--label", "label", "--out", "x", "--search"], "leave it out"),
+        (
+            ["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--search", "--set", "threshold=9"],
+            "--search chooses",
+        ),
         (["fit", "tsetlin", "notes.csv", "--label", "label", "--out", "x", "--held-out", "1"], "--held-out"),
         (["predict", "notes.csv", "--model", "nowhere", "--out", "y.csv"], "trueneg fit"),
         (["predict", "notes.csv", "--model", "rules", "--out", "notes.csv"], "never written to"),

@@ -21,6 +21,7 @@ def fit(
     unknown: str | None = None,
     space: Path | None = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    search: Annotated[bool, Parameter(negative="")] = False,
     keep: float = 0.95,
     recalibrate: Path | None = None,
     terms: int = 5000,
@@ -60,6 +61,8 @@ def fit(
         For loki: a table of a tree's edges (two columns, lengths in a third), or of label and vector.
     settings
         A setting of the head, name=value, such as n_clauses=200; may be given several times.
+    search
+        For tsetlin: choose n_clauses, threshold and specificity on a fifth of the rows learned from.
     keep
         Share of rows of the known classes that a rejecter must not reject.
     recalibrate
@@ -75,9 +78,14 @@ def fit(
     jobs
         Threads; their number never changes the model.
     """
+    from trueneg.core.errors import InputError
     from trueneg.jobs.fit.heads import head_of, settings_of
 
     head_of(name)
+    if search and name != "tsetlin":
+        msg = f"--search chooses settings of tsetlin, and {name} is not; leave it out"
+        raise InputError(msg)
+    settings = (*settings, "search=true") if search else settings
     settings_of(settings)  # refused before anything heavy is loaded
     from rich.console import Console
 

@@ -122,7 +122,7 @@ def fit(
         "unlabelled": int((codes < 0).sum()) - int(strange.sum()),
         "features": X.num_columns if isinstance(reader, Columns) else X.shape[1],
         "notes": list(found.notes),
-        "told": [],
+        "told": [*kind.told],
     }
     if kind.rejects:
         set_rows = table.arrow.take(set_on if len(set_on) else learned)

@@ -75,6 +75,7 @@ class Kind:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
+        self.told: list[str] = []  # what learning found out, to be told to the user
 
     def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
         """Learn from rows and the numbers of their classes."""
