@@ -22,6 +22,7 @@ from trueneg.judge.reasoning import (
     false_positive_report,
     kept_for_training,
     mcts,
+    rules_by_n,
     select,
     split_steps,
     trend,
@@ -225,3 +226,21 @@ def test_verifiers_keep_to_the_shape(verifier):
     from trueneg.testing import check_verifier
 
     check_verifier(verifier)
+
+
+def test_rules_with_more_attempts():
+    """With all attempts, any order gives what the rule gives; with one, all rules give the mean of the attempts."""
+    rng = np.random.default_rng(0)
+    problem, accepted = np.repeat(np.arange(30), 16), rng.integers(-1, 2, 480)
+    truth = rng.integers(0, 2, 480)
+    found = rules_by_n(
+        problem, accepted=accepted, truth=truth, rewards=rng.permutation(480), sizes=[1, 16], repeats=200
+    )
+    assert set(found) == {"pass@N", "best_of_n"}
+    solved = np.bincount(problem, weights=accepted == 1) > 0
+    assert found["pass@N"][16][0] == pytest.approx(solved.mean())
+    one = float(((accepted == 1) & (truth == 1)).mean())
+    assert found["pass@N"][1][1] == pytest.approx(one, abs=0.02)
+    assert found["best_of_n"][1][1] == pytest.approx(one, abs=0.02)
+    with pytest.raises(InputError, match="use N from 1 to 16"):
+        rules_by_n(problem, accepted=accepted, truth=truth, sizes=[17])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from trueneg.judge._reasoning.report import FalsePositives, Kept, false_positive_report, kept_for_training, trend
 from trueneg.judge._reasoning.search import Path, Step, dvts, mcts
-from trueneg.judge._reasoning.selecting import RULES, RuleResult, aggregate_steps, compare_rules, select
+from trueneg.judge._reasoning.selecting import RULES, RuleResult, aggregate_steps, compare_rules, rules_by_n, select
 from trueneg.judge._reasoning.steps import (
     AnswerVerifier,
     ModelStepVerifier,
@@ -41,6 +41,7 @@ __all__ = [
     "false_positive_report",
     "kept_for_training",
     "mcts",
+    "rules_by_n",
     "select",
     "split_steps",
     "trend",

@@ -252,3 +252,70 @@ def compare_rules(
         share = jeffreys(float((ok - good).sum()), k, level=level) if k else nothing
         found.append(RuleResult("pass@N" if rule == "first_accepted" else rule, naive, true, share))
     return found
+
+
+def rules_by_n(
+    problem: ArrayLike,
+    *,
+    accepted: ArrayLike,
+    truth: ArrayLike,
+    answers: Sequence[Any] | None = None,
+    rewards: ArrayLike | None = None,
+    equal: Any = "auto",
+    sizes: Sequence[int] | None = None,
+    repeats: int = 20,
+    random_state: int | np.random.Generator = 0,
+) -> dict[str, dict[int, tuple[float, float]]]:
+    """Tell what every rule gives with N attempts a problem, for several N: as the verifier counts, and in truth.
+
+    Parameters
+    ----------
+    problem, accepted, truth, answers, rewards, equal
+        As in :func:`compare_rules`; problems with fewer than the largest N attempts are left out.
+    sizes : sequence of int, optional
+        The N; by default 1, 4, 16, ... and the number of attempts that nine in ten problems have.
+    repeats : int, default=20
+        Random orders of the attempts that are averaged over.
+    random_state : int or Generator, default=0
+        Seed of the orders.
+
+    Returns
+    -------
+    dict of rule to dict of N to (counted, true)
+        Shares of problems.
+    """
+    code = _codes(np.asarray(problem))
+    n_attempts = np.bincount(code)
+    most = max(1, int(np.quantile(n_attempts, 0.1, method="lower")))
+    wanted = sorted({n for n in (sizes or [*(4**i for i in range(8)), most]) if n <= most})
+    if not wanted:
+        msg = f"sizes={list(sizes or [])}: nine in ten problems have {most} attempts; use N from 1 to {most}."
+        raise InputError(msg)
+    rows = np.flatnonzero(n_attempts[code] >= wanted[-1])
+    code = _codes(code[rows])
+    yes, right = np.asarray(accepted)[rows] == 1, np.asarray(truth)[rows] == 1
+    classes = None if answers is None else _classes(code, [answers[i] for i in rows.tolist()], None, equal, len(rows))
+    reward = None if rewards is None else np.asarray(rewards, dtype=np.float64)[rows]
+    rules = ["first_accepted", *(["majority"] if classes is not None else [])]
+    rules += [] if reward is None else ["best_of_n", *(["weighted_majority"] if classes is not None else [])]
+    out = {("pass@N" if r == "first_accepted" else r): dict.fromkeys(wanted, (0.0, 0.0)) for r in rules}
+    rng = np.random.default_rng(random_state)
+    for _ in range(repeats):
+        order = np.lexsort((rng.random(len(code)), code))
+        size = np.bincount(code)
+        place = np.arange(len(code)) - np.repeat(np.cumsum(size) - size, size)
+        for n in wanted:
+            part = order[place < n]
+            for rule, name in zip(rules, out, strict=True):
+                chosen = select(
+                    code[part],
+                    rule,  # type: ignore[arg-type]
+                    accepted=yes[part],
+                    rewards=None if reward is None else reward[part],
+                    classes=None if classes is None else classes[part],
+                )
+                ok = (chosen >= 0) & yes[part[chosen]]
+                counted, true = out[name][n]
+                good = float((ok & right[part[chosen]]).mean())
+                out[name][n] = (counted + float(ok.mean()) / repeats, true + good / repeats)
+    return out

@@ -7,9 +7,14 @@ truth. Answers that are equal count as one, not as spelt: ``1/2`` and ``0.5`` vo
 
 It needs the truth of the accepted attempts: of all of them, or of all of at least 20 problems, which are then
 compared.
+
+A figure shows the same for 1, 4, 16, ... attempts in random order, up to 200,000 rows: what pass@N counts and what is
+right part as attempts are added.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +24,7 @@ from trueneg.jobs.audit.findings import Finding
 CODE = "TN603"
 TITLE = "Selection rules side by side"
 DATA = ("attempts",)
-_LEAST = 20
+_LEAST, _MANY = 20, 20_000
 
 
 def run(context: AttemptsContext) -> Finding:
@@ -46,14 +51,14 @@ def run(context: AttemptsContext) -> Finding:
         )
     context.progress("selection rules")
     rows = np.flatnonzero(keep)
-    found = compare_rules(
-        context.problem[rows],
-        accepted=context.accepted[rows],
-        truth=context.truth[rows],
-        answers=None if context.answers is None else [context.answers[i] for i in rows.tolist()],
-        rewards=None if context.reward is None else context.reward[rows],
-        equal="text" if len(rows) > 20_000 else "auto",
-    )
+    columns: dict[str, Any] = {
+        "accepted": context.accepted[rows],
+        "truth": context.truth[rows],
+        "answers": None if context.answers is None else [context.answers[i] for i in rows.tolist()],
+        "rewards": None if context.reward is None else context.reward[rows],
+        "equal": "text" if len(rows) > _MANY else "auto",
+    }
+    found = compare_rules(context.problem[rows], **columns)
     best = max(found, key=lambda r: r.true.value)
     first = found[0]
     lost = first.naive.value - first.true.value
@@ -65,6 +70,7 @@ def run(context: AttemptsContext) -> Finding:
         }
         for r in found
     }
+    figures = _by_n(context, rows, columns)
     figure = bar(
         [f"{r.rule}, {how}" for r in found for how in ("counted", "true")],
         [e.value for r in found for e in (r.naive, r.true)],
@@ -87,5 +93,32 @@ def run(context: AttemptsContext) -> Finding:
         affected=round(lost * n_kept),
         remedy=f"return the answer by {best.rule}, and report the true share" if lost >= 0.05 else "",
         details=details,
-        figures=[figure],
+        figures=[figure, *figures],
     )
+
+
+def _by_n(context: AttemptsContext, rows: np.ndarray, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """Draw what the rules give with more attempts; nothing where there is one attempt, or a million."""
+    from trueneg.judge.reasoning import rules_by_n
+    from trueneg.report.figures import line
+
+    if len(rows) > 10 * _MANY:
+        return []
+    repeats = 20 if len(rows) <= _MANY else 3
+    found = rules_by_n(context.problem[rows], **columns, repeats=repeats, random_state=context.seed)
+    n = list(found["pass@N"])
+    if len(n) < 2:
+        return []
+    series = {"pass@N, as counted": [v[0] for v in found["pass@N"].values()]}
+    series |= {f"{name}, in truth": [v[1] for v in by.values()] for name, by in found.items()}
+    return [
+        line(
+            n,
+            series,
+            title="Problems solved with more attempts, as counted and in truth",
+            id="tn603-by-n",
+            caption=f"Attempts in random order, {repeats} orders averaged; wrong answers lie between the upper two.",
+            x_label="attempts a problem",
+            y_label="share of problems",
+        )
+    ]
