@@ -214,3 +214,14 @@ def test_a_classifier_without_scores_is_refused_by_name():
 
     with pytest.raises(InputError, match="OnlyPredicts has neither"):
         OpenSetClassifier(OnlyPredicts()).fit(Z, Y)
+
+
+def test_blocks_do_not_show(monkeypatch):
+    """Protects scores of many rows: whatever the block, each row gets the number it gets alone."""
+    from trueneg.reject._max_logit import scores
+
+    z = np.random.default_rng(0).normal(size=(23, 4)).astype(np.float32)
+    whole = [kind().fit(z).score_samples(z) for kind in DETECTORS]
+    monkeypatch.setattr(scores, "_CELLS", 9)
+    for kind, want in zip(DETECTORS, whole, strict=True):
+        np.testing.assert_array_equal(kind().fit(z).score_samples(z), want)

@@ -9,12 +9,15 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
+    "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
     "intrusion-budget": "trueneg.claims.intrusion:IntrusionBudget",
     "intrusion-conformal": "trueneg.claims.intrusion:IntrusionCombined",
     "intrusion-equal-detection": "trueneg.claims.intrusion:IntrusionDetection",
     "loki-newsgroups": "trueneg.claims.loki:LokiNewsgroups",
     "loki-next-class": "trueneg.claims.loki:LokiNextClass",
     "loki-random-trees": "trueneg.claims.loki:LokiRandomTrees",
+    "max-logit-omniglot": "trueneg.claims.max_logit:MaxLogitOmniglot",
+    "max-logit-semantic-shift": "trueneg.claims.max_logit:MaxLogitShift",
     "naive-bayes-frozen-features": "trueneg.claims.naive_bayes:NaiveBayesFrozenFeatures",
     "naive-bayes-sample-complexity": "trueneg.claims.naive_bayes:NaiveBayesSampleComplexity",
     "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
