@@ -325,12 +325,14 @@ def test_prediction_works_without_numba(monkeypatch):
 
 
 def test_torch_learns_the_same_machine():
-    """Protects device=: weights, drops, several labels and batches give the machine of the compiled loops."""
+    """Protects device=: whatever it takes gives the machine of the compiled loops; the rest is refused in a line."""
     X, y, _ = _xor(150)
     weight = np.random.default_rng(0).random(150)
     cases = [
         ({"clause_drop": 0.3, "literal_drop": 0.1}, y),
         ({"boost_true_positive": False}, np.stack([y, X[:, 2]], 1)),
+        ({"class_weight": {0: 1.0, 1: 3.0}, "max_included_literals": 2, "weighted": False}, y),
+        ({"early_stopping": True, "n_iter_no_change": 1, "feature_negation": False, "n_state_bits": 3}, y),
     ]
     for params, labels in cases:
         ours, other = (
@@ -339,8 +341,14 @@ def test_torch_learns_the_same_machine():
         )
         np.testing.assert_array_equal(ours.machine_.states(), other.machine_.states())
         np.testing.assert_array_equal(ours.votes(X), other.votes(X))
-    with pytest.raises(InputError, match="device"):
-        _small(device="cpu", clauses="shared").fit(X, y)
+    streams = [_small(device=d).partial_fit(X[:90], y[:90]).partial_fit(X[90:], y[90:] + 1) for d in (None, "cpu")]
+    np.testing.assert_array_equal(streams[0].machine_.states(), streams[1].machine_.states())
+    for refused in ({"clauses": "shared"}, {"negative_sampling": "focused"}):
+        with pytest.raises(InputError, match="device") as caught:
+            _small(device="cpu", **refused).fit(X, y)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="torch device"):
+        _small(device=0).fit(X, y)
     with pytest.raises(InputError, match="cannot be used"):
         _small(device="cuda:99").fit(X, y)
 

@@ -6,28 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.errors import InputError
-from trueneg.heads._tsetlin import device as on_device
-from trueneg.heads._tsetlin import held, inputs, labels
-from trueneg.heads._tsetlin.chance import rate_of
+from trueneg.heads._tsetlin import held, labels
+from trueneg.heads._tsetlin.deciding import Deciding
 from trueneg.heads._tsetlin.held import Progress
-from trueneg.heads._tsetlin.machine import Machine
+from trueneg.heads._tsetlin.learning import Learning
 from trueneg.heads._tsetlin.plan import row_chance
 from trueneg.heads._tsetlin.reading import Reading
-from trueneg.heads._tsetlin.rows import Rows, Shape, rows_of
-from trueneg.heads._tsetlin.train import Pass, Settings, require_numba, run_pass
-from trueneg.heads._tsetlin.vote import clause_outputs, votes
 
 __all__ = ["TsetlinMachineClassifier"]
 
 
-class TsetlinMachineClassifier(Reading, ClassifierMixin, TransformerMixin, BaseEstimator):
+class TsetlinMachineClassifier(Learning, Deciding, Reading, ClassifierMixin, TransformerMixin, BaseEstimator):
     """A classifier whose knowledge is rules: conjunctions of features that are present or absent, which vote.
 
     Each class has clauses for and against it. A clause is learned by one small automaton for each feature and each
@@ -109,9 +103,6 @@ class TsetlinMachineClassifier(Reading, ClassifierMixin, TransformerMixin, BaseE
     2005.05131; shared clauses: Glimsdal and Granmo (2021), arXiv 2108.07594; drop: Sharma et al. (2021), arXiv
     2105.14506; budget: Abeyrathna et al. (2023), arXiv 2301.08190.
     """
-
-    _second = True  # Type II feedback
-    _empty = False  # whether a clause without literals votes when predicting
 
     def __init__(
         self,
@@ -254,135 +245,6 @@ class TsetlinMachineClassifier(Reading, ClassifierMixin, TransformerMixin, BaseE
         self._pass(rows, codes, None if weight is None else row_chance(weight))
         self.n_iter_ = self.machine_.passes
         return self
-
-    def _take(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> tuple[Rows, NDArray[Any], Any]:
-        """Check everything; return rows for the machine, labels and weights."""
-        inputs.check_parameters(self.get_params(deep=False))
-        inputs.jobs(self.n_jobs)
-        if self.device is None:
-            require_numba()
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=reset)
-        check_classification_targets(y)
-        y = labels.one_column(y)
-        X = inputs.canonical(X)
-        if reset:
-            self.cuts_ = inputs.cuts_for(X, self.binarize)
-            self._told = self.binarize == "presence" or sp.issparse(X)
-        classes = np.unique(y) if y.ndim == 1 else y
-        weight = inputs.row_weights(X.shape[0], sample_weight, self.class_weight, classes, y)
-        X = inputs.reached(X, self.cuts_, told=self._told)
-        return rows_of(X, Shape(X.shape[1], bool(self.feature_negation))), y, weight
-
-    def _begin(self, classes: NDArray[Any], several: bool) -> None:
-        if several and self.negative_sampling == "focused":
-            raise InputError("negative_sampling='focused' knows one class a row: use 'uniform' with several labels.")
-        self.classes_, self.multilabel_ = classes, several
-        self.seed_ = inputs.seed_of(self.random_state)
-        features = self.n_features_in_ if self.cuts_ is None else sum(map(len, self.cuts_))
-        shape = Shape(features, bool(self.feature_negation))
-        pool = self.clauses == "shared"
-        bits = int(self.n_state_bits)
-        self.machine_ = Machine.new(len(classes), int(self.n_clauses), shape, bits=bits, pool=pool, seed=self.seed_)
-
-    def _settings(self) -> Settings:
-        return Settings(
-            threshold=self.threshold_,
-            rate=rate_of(float(self.specificity), self.mask_bits),
-            boost=bool(self.boost_true_positive),
-            weighted=bool(self.weighted),
-            budget=self.max_included_literals,
-            clause_drop=float(self.clause_drop),
-            literal_drop=float(self.literal_drop),
-            focused=self.negative_sampling == "focused" and len(self.classes_) > 1,
-            seed=self.seed_,
-            n_jobs=inputs.jobs(self.n_jobs),
-            second=self._second,
-        )
-
-    def _pass(self, rows: Rows, codes: NDArray[Any], chance: Any) -> Pass:
-        size = (int(self.n_clauses), int(self.n_state_bits), bool(self.feature_negation), self.clauses == "shared")
-        machine = self.machine_
-        if size != (machine.weight.shape[1], machine.bits, machine.shape.negation, machine.pool):
-            raise InputError(
-                "n_clauses, n_state_bits, feature_negation and clauses cannot change between two calls that go on: "
-                "set them back, or fit anew."
-            )
-        if self.device is None:
-            found = run_pass(machine, rows, codes, self._settings(), chance=chance)
-        else:
-            found = on_device.run_pass(machine, rows, codes, self._settings(), chance=chance, device=self.device)
-        stats = {"pass": machine.passes, "update_probability": found.update_probability, "literals": found.literals}
-        self.history_.append(stats)
-        return found
-
-    def _until_no_better(self, rows: Rows, codes: NDArray[Any], chance: Any, progress: Progress | None) -> None:
-        """Learn from some rows until accuracy on the others rises no more; keep the best machine."""
-        aside = held.aside(codes, float(self.validation_fraction), self.seed_)
-        kept = np.where(aside, 0.0, 1.0 if chance is None else chance)
-        judged = held.subset(rows, aside)
-        best, best_score, waited = None, -1.0, 0
-        for done in range(self.max_iter):
-            self._pass(rows, codes, kept)
-            score = held.accuracy(votes(self.machine_, judged, n_jobs=inputs.jobs(self.n_jobs)), codes[aside])
-            self.history_[-1]["validation"] = score
-            held.tell(progress, self.history_[-1], done + 1, self.max_iter)
-            if score > best_score:
-                best, best_score, waited = self.machine_.copy(), score, 0
-            else:
-                waited += 1
-            if waited >= self.n_iter_no_change:
-                break
-        if best is not None:
-            self.machine_ = best
-
-    # -- deciding --------------------------------------------------------------------------------------------------
-
-    @property
-    def threshold_(self) -> int:
-        """T in use."""
-        return int(self.n_clauses if self.threshold is None else self.threshold)
-
-    def _rows(self, X: Any) -> Rows:
-        check_is_fitted(self, "machine_")
-        X = inputs.canonical(validate_data(self, X, accept_sparse="csr", reset=False))
-        return rows_of(inputs.reached(X, self.cuts_, told=self._told), self.machine_.shape)
-
-    def votes(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Return the votes for each class, not clipped, (n, n_classes)."""
-        rows = self._rows(X)
-        if self.device is not None:
-            return on_device.votes(self.machine_, rows, device=self.device, empty=self._empty)
-        return votes(self.machine_, rows, n_jobs=inputs.jobs(self.n_jobs), empty=self._empty)
-
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return votes (n, n_classes); of two classes the second's less the first's, (n,)."""
-        check_is_fitted(self, "machine_")
-        found = self.votes(X).astype(np.float64)
-        return found[:, 1] - found[:, 0] if len(self.classes_) == 2 and not self.multilabel_ else found
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the label with the most votes, the first of equals, (n,); an indicator where rows have several."""
-        check_is_fitted(self, "machine_")
-        found = self.votes(X)
-        return (found > 0).astype(np.int64) if self.multilabel_ else self.classes_[found.argmax(axis=1)]
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return votes over T turned into shares that add up to one, (n, n_classes).
-
-        They rank as the votes do, and are **not** calibrated: wrap the machine in scikit-learn's
-        ``CalibratedClassifierCV`` where a probability is needed. With several labels, one share for each of them.
-        """
-        from scipy.special import expit, softmax
-
-        check_is_fitted(self, "machine_")
-        scaled = self.votes(X) / self.threshold_
-        return np.asarray(expit(scaled) if self.multilabel_ else softmax(scaled, axis=1))
-
-    def transform(self, X: ArrayLike) -> NDArray[np.uint8]:
-        """Return which clauses are true, (n, clauses in all): features for another model."""
-        check_is_fitted(self, "machine_")
-        outputs = clause_outputs(self.machine_, self._rows(X), n_jobs=inputs.jobs(self.n_jobs), empty=self._empty)
-        return outputs.astype(np.uint8)
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
