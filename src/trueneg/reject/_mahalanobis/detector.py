@@ -51,7 +51,8 @@ class MahalanobisDetector(BaseRejecter):
     input_std : sequence of float or None, default=None
         Where ``net`` takes inputs divided by these, one a channel: the step is divided as well.
     dtype : {"float64", "float32"}, default="float64"
-        Of the products. float32 is twice as fast, and wrong by percents at condition numbers from 1e7 on.
+        Of the products. float32 takes half the time and memory; relative errors of 1e-4 were measured at a condition
+        number of 1e8, where those of float64 are below 1e-9, and more for features far from zero.
     batch_size : int, default=256
         Pictures at a time.
     device : str, default="cpu"
