@@ -251,3 +251,23 @@ def test_rows_of_no_class_are_measured_and_never_learned(tmp_path):
     assert model.classes == ["0", "1"]
     assert model.about["figures"]["rows of no class rejected"]["value"] > 0.9
     assert model.about["figures"]["rows of known classes rejected"]["value"] < 0.15
+
+
+def test_frames_of_one_video_stay_on_one_side(tmp_path):
+    """Protects honest figures on videos: frames of one folder below a class are all learned from, or all held out."""
+    image = pytest.importorskip("PIL.Image")
+    from trueneg.jobs.fit.run import _codes, _parts, _roles
+    from trueneg.jobs.fit.source import labelled
+
+    for label in ("real", "print"):
+        for video in range(6):
+            (tmp_path / label / f"v{video}").mkdir(parents=True)
+            for frame in range(4):
+                image.new("RGB", (8, 8)).save(tmp_path / label / f"v{video}" / f"{frame}.png")
+    table, label = labelled(tmp_path, None)
+    found = _roles(table, label, Reading())
+    codes, _, _ = _codes(table, found, tmp_path, None)
+    learned, _, judged = _parts(table, found, codes, 0.3, 0, False)
+    video = np.array([name.rpartition("/")[0] for name in table.arrow["file"].to_pylist()])
+    assert len(judged) > 0
+    assert not set(video[learned]) & set(video[judged])

@@ -253,7 +253,8 @@ def _measure(
             figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.familiar))
         else:
             right = answer.labels == known[codes[judged]]
-            figures["accuracy"] = wilson(int(right.sum()), len(right))
+            name = "accuracy, rejected rows counted as errors" if model.fitted.rejects else "accuracy"
+            figures[name] = wilson(int(right.sum()), len(right))
             often = int(np.bincount(codes[judged]).max())
             figures["the most frequent class alone"] = wilson(often, len(right))
         if model.fitted.rejects and model.fitted.familiar is None:

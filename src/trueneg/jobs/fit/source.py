@@ -109,7 +109,7 @@ def open_source(path: Path) -> Source:
 
 
 def labelled(path: Path, label: str | None) -> tuple[Table, str | None]:
-    """Return a source whole, as a table, and the column of its labels.
+    """Return a source whole, as a table, and the column of its labels; images of deeper folders come with a group.
 
     Parameters
     ----------
@@ -125,7 +125,11 @@ def labelled(path: Path, label: str | None) -> tuple[Table, str | None]:
         if len({v for v in source.labels if v is not None}) == 0:
             msg = f"{one_line(path)}: the images lie in no sub-folders; put those of each class in a folder of its name"
             raise InputError(msg)
-        (whole,) = [pa.concat_tables(source.batches([FILE, LABEL]))]
+        whole = pa.concat_tables(source.batches([FILE, LABEL]))
+        # Frames of one folder below a class are of one video: they go to the same side of every split.
+        deep = any(name.count("/") > 1 for name in source.files)
+        if deep:
+            whole = whole.append_column("group", pa.array([name.rpartition("/")[0] for name in source.files]))
         return Table(whole, "images", path), LABEL
     if path.suffix.lower() != ".npy":
         return read_table(path), label
