@@ -57,6 +57,11 @@ app.command(
     help="Run generated programs on hidden tests in a sandbox, and write an attempts table.",
 )
 app.command(
+    "trueneg.cli.mine:mine",
+    name="mine",
+    help="Mine hard negatives for a retriever, and know what each rule against false ones costs.",
+)
+app.command(
     "trueneg.cli.evaluate:evaluate",
     name="evaluate",
     help="Evaluate a ranker's run on judgments, with intervals, and against another run.",

@@ -26,7 +26,7 @@ def review(
     Parameters
     ----------
     out
-        The folder that 'trueneg audit' wrote.
+        The folder that 'trueneg audit' wrote, or 'trueneg mine': of a mined list, --n and --seed are used.
     n
         Rows to draw now: 60 for the first round.
     width
@@ -52,6 +52,9 @@ def review(
         raise InputError("--n and --width were both given; --n says how many rows, --width how many are needed")
     from rich.console import Console
 
+    if (out / "mine.json").is_file() and not (out / "audit.json").is_file():
+        _mined(out, n, seed)
+        return
     from trueneg.report.words import visible
 
     log, console = Console(stderr=True), Console()
@@ -65,3 +68,14 @@ def review(
         import webbrowser
 
         webbrowser.open(done.page.resolve().as_uri())
+
+
+def _mined(out: Path, n: int | None, seed: int) -> None:
+    """Review a mined list: draw its pairs, or read the answers."""
+    from rich.console import Console
+
+    from trueneg.jobs.mine.review import N, review_mined
+    from trueneg.report.words import visible
+
+    for line in review_mined(out, n=n or N, seed=seed).lines():
+        Console().print(visible(line), markup=False, highlight=False, soft_wrap=True)

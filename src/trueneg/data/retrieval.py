@@ -21,6 +21,7 @@ from trueneg.data.readers import one_line
 
 __all__ = ["Collection", "read_collection", "read_cranfield", "read_qrels", "read_run", "read_texts", "read_vaswani"]
 
+_STEMS = {"corpus": ("corpus", "documents", "doc-text"), "queries": ("queries", "topics", "query-text")}
 _ENDS = (".jsonl", ".jsonl.gz", ".parquet", ".tsv", ".trec", "")
 
 
@@ -94,6 +95,8 @@ def read_collection(
         msg = f"{one_line(folder)}: there is no such folder"
         raise InputError(msg)
     tell = progress or (lambda *_: None)
+    if (folder / "cran.all.1400").is_file():
+        return read_cranfield(folder)
     qrels = _qrels_file(folder, split)
     tell("reading the documents", 0, 3)
     documents = read_texts(_part(folder, "corpus"), what="document")
@@ -167,8 +170,7 @@ def read_cranfield(folder: str | Path) -> Collection:
 
 def _part(folder: Path, name: str) -> Path:
     """Find the corpus or the queries under the names that they may have."""
-    for end in _ENDS:
-        path = folder / f"{name}{end}"
+    for path, end in ((folder / f"{stem}{end}", end) for stem in _STEMS[name] for end in _ENDS):
         if end and path.is_file():
             return path
         if not end and path.is_dir():

@@ -1,0 +1,97 @@
+"""``trueneg mine FOLDER``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def mine(
+    folder: Path,
+    *,
+    out: Path,
+    source: Annotated[str, Parameter(name="--from")] = "dense",
+    encoder: str = "minilm",
+    embeddings: Annotated[tuple[Path, Path] | None, Parameter(name="--embeddings")] = None,
+    rule: str = "auto",
+    n: int = 5,
+    ranks: tuple[int, int] = (0, 100),
+    sampling: Literal["top", "random", "cyclic"] = "top",
+    near: float = 0.9,
+    format: Annotated[list[str] | None, Parameter(name="--format")] = None,  # noqa: A002 - the option is called so
+    split: str | None = None,
+    positive_from: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Mine hard negatives for a retriever, and know what each rule against false ones costs.
+
+    Writes negatives.parquet (query, document, score, rank, reason, verdict), report.html and mine.json into --out, and
+    the formats asked for. A run that was killed goes on where it stopped.
+
+    Parameters
+    ----------
+    folder
+        corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv; or the same as TREC, Parquet or Arrow on disk.
+    out
+        The folder to write to.
+    source
+        Where candidates come from: dense, bm25, fusion, or the path of a run.
+    encoder
+        minilm (inside a package), or a folder or name for sentence-transformers.
+    embeddings
+        Two .npy files in place of an encoder: of the queries and of the documents, in the order of their files.
+    rule
+        auto, none, second-opinion, percent, absolute, relative or spread.
+    n
+        Negatives a query.
+    ranks
+        Window of the list without its known positives: --ranks 10 100 skips the first ten.
+    sampling
+        What is drawn from the window.
+    near
+        Share of common words from which two texts are copies.
+    format
+        triples, n-tuples, labelled-pairs, scored-lists, tevatron; with .parquet behind it as Parquet. May be repeated.
+    split
+        Which judgments: train by default.
+    positive_from
+        Grades from here on are positive.
+    seed
+        Seed of the random draw.
+    """
+    from rich.console import Console
+
+    from trueneg.cli.run_code import _Bar
+    from trueneg.jobs.mine import Options
+    from trueneg.jobs.mine import mine as run
+
+    how = Options(
+        source=source,
+        encoder=encoder,
+        embeddings=embeddings,
+        rule=rule,
+        n=n,
+        ranks=ranks,
+        sampling=sampling,
+        near=near,
+        split=split,
+        positive_from=positive_from,
+        formats=tuple(format or ()),
+        seed=seed,
+    )
+    with _Bar(Console(stderr=True)) as bar:
+        done = run(folder, out, how, progress=bar.update)
+    console = Console()
+    for row in done.rules:
+        told = row.row()
+        mark = "written" if row is done.chosen else "       "
+        shift = told["as easy as skipping the first"]
+        line = (
+            f"{mark} {row.name:<15} {told['negatives']:>9} negatives, queries with all {told['queries with all']}, "
+            f"hardness {told['hardness']}, as easy as skipping the first {shift}"
+        )
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in done.lines():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

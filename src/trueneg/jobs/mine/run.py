@@ -1,0 +1,264 @@
+"""``trueneg mine``: read the folder, search once, put the rules side by side, write what the chosen one leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import trueneg
+from trueneg.core.errors import InputError
+from trueneg.data.readers import one_line
+from trueneg.data.retrieval import Collection, read_collection
+from trueneg.data.writers import atomic
+from trueneg.jobs.mine.candidates import Kept, source_of
+from trueneg.jobs.mine.formats import FORMATS, rows_of, write_format, write_negatives
+from trueneg.jobs.mine.page import page
+from trueneg.jobs.mine.review import expected_widths
+from trueneg.jobs.mine.rules import RULES, Rule, side_by_side
+from trueneg.mine import Bm25, Duplicates, Negatives, Positives
+from trueneg.mine.mining import Source
+
+__all__ = ["Mined", "Options", "mine"]
+
+Progress = Callable[[str, int, int], None]
+RECORD, TABLE, PAGE = "mine.json", "negatives.parquet", "report.html"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to mine.
+
+    Attributes
+    ----------
+    source : str
+        ``dense``, ``bm25``, ``fusion``, or the path of a run.
+    encoder : str
+        ``minilm``, or a folder or name that sentence-transformers can load.
+    embeddings : (Path, Path) or None
+        ``.npy`` files of the queries and the documents, in the order of their files, in place of an encoder.
+    rule : str
+        Which of the rules is written; "auto" is the second opinion of BM25, or of embeddings where candidates come from
+        BM25 and embeddings were given, or none where there is no second retriever.
+    n : int
+    ranks : (int, int)
+    sampling : str
+    near : float
+        Share of common words from which texts count as copies.
+    split : str or None
+    positive_from : float
+    formats : tuple of str
+        Of ``FORMATS``; each is written as JSONL, or as Parquet where it ends in ``.parquet``.
+    seed : int
+    """
+
+    source: str = "dense"
+    encoder: str = "minilm"
+    embeddings: tuple[Path, Path] | None = None
+    rule: str = "auto"
+    n: int = 5
+    ranks: tuple[int, int] = (0, 100)
+    sampling: str = "top"
+    near: float = 0.9
+    split: str | None = None
+    positive_from: float = 1.0
+    formats: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Mined:
+    """What a run of ``trueneg mine`` found and wrote.
+
+    Attributes
+    ----------
+    out : Path
+    collection : Collection
+    rules : list of Rule
+        Side by side; the written one is `chosen`.
+    chosen : Rule
+    written : dict of str to int
+        Files and their rows.
+    resumed : int
+        Queries whose lists an earlier run had searched.
+    """
+
+    out: Path
+    collection: Collection
+    rules: list[Rule]
+    chosen: Rule
+    written: dict[str, int]
+    resumed: int
+    rate: str = "unknown; no figure made from the labels alone holds"
+
+    @property
+    def negatives(self) -> Negatives:
+        """The pairs that were written."""
+        return self.chosen.mined
+
+    def lines(self) -> list[str]:
+        """Say what was found, what each filter removed, and what is not known."""
+        mined, data = self.negatives, self.collection
+        again = f" ({self.resumed:,} lists by an earlier run)" if self.resumed else ""
+        out = [
+            f"{len(data.queries):,} queries, {len(data.documents):,} documents, "
+            f"{int((data.qrels.verdict == 1).sum()):,} known positives{again}",
+            f"{mined.candidates:,} candidates in the window; {mined.known:,} known positives were met and left out",
+            *(f"{name}: {count:,} removed" for name, count in mined.removed.items()),
+            f"{len(mined):,} negatives of rule {self.chosen.name}, hardness {self.chosen.hardness}",
+        ]
+        if len(mined.short):
+            out.append(f"{len(mined.short):,} queries got fewer than {mined.wanted // len(data.queries)}")
+        out.append(f"share of false negatives: {self.rate}")
+        out += [f"- {line}" for line in expected_widths(len(mined))]
+        out += [f"wrote {self.out / name} ({count:,} rows)" for name, count in self.written.items()]
+        return [*out, f"Next: trueneg review {shlex.quote(str(self.out))}"]
+
+
+def mine(
+    folder: str | Path, out: str | Path, options: Options | None = None, *, progress: Progress | None = None
+) -> Mined:
+    """Mine hard negatives of a folder and write them.
+
+    Parameters
+    ----------
+    folder : str or Path
+        BEIR's layout, or the same as TREC, Parquet or Arrow; see :func:`trueneg.data.retrieval.read_collection`.
+    out : str or Path
+        Where ``negatives.parquet``, ``report.html``, ``mine.json`` and the formats go; made where it is missing. Texts,
+        vectors and lists that were done are kept in ``.stages``, and a run that was killed goes on from there.
+    options : Options, optional
+    progress : callable, optional
+        Called with a text, things done, and their number.
+
+    Returns
+    -------
+    Mined
+
+    Raises
+    ------
+    InputError
+        For bad data or options; nothing is then written.
+    """
+    how, out = options or Options(), Path(out)
+    _check(how, out)
+    tell = progress or (lambda *_: None)
+    data = read_collection(folder, split=how.split, positive_from=how.positive_from, progress=tell)
+    positives = Positives.of(data.qrels, len(data.queries), len(data.documents))
+    stages = out / ".stages"
+    source, words = source_of(data, how.source, how.encoder, how.embeddings, stages, tell)
+    depth = min(how.ranks[1] + int(positives.count.max()), len(data.documents))
+    kept = Kept(source, depth, f"{words} {_texts(data)}", stages, tell)
+    second = _second(data, how, source)
+    tell("looking for copies", 0, 1)
+    copies = Duplicates(data.documents, near=how.near)
+    tell("comparing the rules", 0, 1)
+    rules = side_by_side(
+        kept, second, positives, copies, n=how.n, ranks=how.ranks, sampling=how.sampling, seed=how.seed
+    )
+    chosen = _chosen(rules, how.rule)
+    tell("writing", 0, 1)
+    out.mkdir(parents=True, exist_ok=True)
+    written = _write(out, data, positives, chosen, how)
+    done = Mined(out, data, rules, chosen, written, kept.resumed)
+    done = _record(done, Path(folder), how)
+    with atomic(out / PAGE) as temporary:
+        temporary.write_text(page(done.lines(), rules, chosen, data, positives), encoding="utf-8")
+    return done
+
+
+def _check(how: Options, out: Path) -> None:
+    """Refuse options that do not fit, before anything is read."""
+    if how.rule not in ("auto", *RULES):
+        msg = f"--rule {one_line(how.rule, 30)}: choose auto or one of {', '.join(RULES)}"
+        raise InputError(msg)
+    if how.rule == "second-opinion" and how.source in ("bm25", "fusion"):
+        msg = (
+            "--rule second-opinion needs a retriever that is independent of the candidates: BM25 is theirs; take them "
+            "from embeddings (--from dense) or from a run"
+        )
+        raise InputError(msg)
+    for form in how.formats:
+        if form.removesuffix(".parquet") not in FORMATS:
+            msg = f"--format {one_line(form, 30)}: choose {', '.join(FORMATS)}, with .parquet behind it for Parquet"
+            raise InputError(msg)
+    if out.exists() and not out.is_dir():
+        msg = f"{one_line(out)} is a file; name a folder with --out"
+        raise InputError(msg)
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in (RECORD, ".stages")):
+        msg = f"{one_line(out)} holds other files and no earlier run; name a new folder with --out"
+        raise InputError(msg)
+
+
+def _texts(data: Collection) -> str:
+    """Fingerprint of the texts and their order."""
+    mark = hashlib.blake2b(digest_size=12)
+    for text in (*data.queries, "\0", *data.documents):
+        mark.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return mark.hexdigest()
+
+
+def _second(data: Collection, how: Options, source: Source) -> Source | None:
+    """Return an independent retriever: BM25 where the candidates come from somewhere else."""
+    if how.source in ("bm25", "fusion"):
+        return None
+    try:
+        return Bm25(data.queries, data.documents)
+    except ImportError:
+        if how.rule == "second-opinion":
+            raise
+        return None
+
+
+def _chosen(rules: list[Rule], name: str) -> Rule:
+    found = {rule.name: rule for rule in rules}
+    if name == "auto":
+        return found.get("second-opinion", rules[0])
+    if name not in found:
+        msg = f"--rule {name}: there is no second retriever here; pip install 'trueneg[retrieval]'"
+        raise InputError(msg)
+    return found[name]
+
+
+def _write(out: Path, data: Collection, positives: Positives, chosen: Rule, how: Options) -> dict[str, int]:
+    write_negatives(out / TABLE, chosen.mined)
+    written = {TABLE: len(chosen.mined)}
+    for form in how.formats:
+        name = form if form.endswith(".parquet") else f"{form}.jsonl"
+        rows = rows_of(form.removesuffix(".parquet"), data, positives, chosen.mined, how.n)
+        written[name] = write_format(out / name, rows)
+    return written
+
+
+def _record(done: Mined, folder: Path, how: Options) -> Mined:
+    """Keep what a review needs (where the texts are, which list was written), and what an earlier one found."""
+    mined = done.negatives
+    mark = hashlib.blake2b(np.ascontiguousarray(mined.query).tobytes() + mined.document.tobytes(), digest_size=12)
+    told: dict[str, Any] = {
+        "schema": "trueneg/mine/1",
+        "version": trueneg.__version__,
+        "folder": str(folder.resolve()),
+        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(how).items()},
+        "rule": done.chosen.name,
+        "list": mark.hexdigest(),
+        "rules": [rule.row() for rule in done.rules],
+        "removed": mined.removed,
+        "false_negative_rate": "unknown",
+    }
+    path = done.out / RECORD
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if before.get("list") == told["list"]:
+        told |= {name: before[name] for name in ("review_seed", "false_negative_rate") if name in before}
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(told, indent=1, default=str), encoding="utf-8")
+    rate = told["false_negative_rate"]
+    if isinstance(rate, dict):
+        said = f"{rate['value']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}] of {rate['n']} judged pairs of this list"
+        return replace(done, rate=said)
+    return done
