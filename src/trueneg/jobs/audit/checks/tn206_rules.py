@@ -8,7 +8,7 @@ same is done with as many rows drawn by lot, and the number of rules that count 
 
 The rules describe what the ranking suspects, and that may be wrong: they show where to look, such
 as one source, one annotator or one word. With text they ask for words that are there. They need
-numeric, categorical or text columns, 40 suspects, and numba (the extra ``fast``).
+numeric, categorical or text columns, one label a row, 40 suspects, and numba (the extra ``fast``).
 
 Remedy: read the rules; where one names a cause, look at its rows and mend the labels there.
 """
