@@ -7,21 +7,23 @@ caption says so when a figure shows a part.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trueneg.core.errors import InputError
-from trueneg.report.words import visible
+from trueneg.report._figures.spec import (
+    DASHES,
+    MAX_MARKS,
+    axis_of,
+    line_layers,
+    made_figure,
+    named_rows,
+    rule_layer,
+    spec_of,
+)
+from trueneg.report._figures.words import number_of, partly, same_length, text_of, thinned, worded, worded_point
 
 __all__ = ["MAX_MARKS", "bar", "forest", "histogram", "line"]
-
-MAX_MARKS = 2000
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-# A phone shows about 340 px: drawn at 400, the text stays readable there and is enlarged on a wide screen.
-_WIDTH = 400
-_FONT = "system-ui, sans-serif"
-_DASHES: tuple[list[int], ...] = ([1, 0], [6, 4], [2, 3], [10, 3, 2, 3], [4, 2], [1, 2])
 
 
 def bar(
@@ -58,9 +60,9 @@ def bar(
     dict
         ``{id, title, caption, spec, table}``.
     """
-    _same_length(labels=labels, values=values)
-    names, numbers = [_text(x) for x in labels], [_number(x) for x in values]
-    strong = {_text(x) for x in highlight} or set(names)
+    same_length(labels=labels, values=values)
+    names, numbers = [text_of(x) for x in labels], [number_of(x) for x in values]
+    strong = {text_of(x) for x in highlight} or set(names)
     shown = min(len(names), max(1, top))
     # The order is the position, so that two bars of one name stay two bars.
     data = [
@@ -68,20 +70,20 @@ def bar(
         for i in range(shown)
         if numbers[i] is not None
     ]
-    tip = [f"{row['label']}: {_say(row['value'])}" for row in data]
-    spec = _spec(
+    tip = [f"{row['label']}: {worded(row['value'])}" for row in data]
+    spec = spec_of(
         [row | {"say": text} for row, text in zip(data, tip, strict=True)],
         height={"step": 24},
         mark={"type": "bar", "cornerRadiusEnd": 2, "height": {"band": 0.66}, "fill": "currentColor"},
         encoding={
-            "y": _named_rows(names[:shown]),
-            "x": _axis("value", value, zero=True),
+            "y": named_rows(names[:shown]),
+            "x": axis_of("value", value, zero=True),
             "opacity": {"condition": {"test": "datum.strong", "value": 0.9}, "value": 0.35},
             "description": {"field": "say", "type": "nominal"},
         },
     )
     rows = [[name, number] for name, number in zip(names, numbers, strict=True)]
-    return _figure(id, title, _partly(caption, shown, len(names), "bars"), spec, [label, value], rows)
+    return made_figure(id, title, partly(caption, shown, len(names), "bars"), spec, [label, value], rows)
 
 
 def line(
@@ -120,29 +122,29 @@ def line(
     dict
         ``{id, title, caption, spec, table}``.
     """
-    series = {_text(k): v for k, v in y.items()} if isinstance(y, Mapping) else {y_label: y}
+    series = {text_of(k): v for k, v in y.items()} if isinstance(y, Mapping) else {y_label: y}
     band = low is not None and high is not None and len(series) == 1
-    if not series or len(series) > len(_DASHES):
-        raise InputError(f"a line figure holds 1 to {len(_DASHES)} series, not {len(series)}; draw two figures.")
+    if not series or len(series) > len(DASHES):
+        raise InputError(f"a line figure holds 1 to {len(DASHES)} series, not {len(series)}; draw two figures.")
     columns = {x_label: x, **series, **({"low": low, "high": high} if band else {})}
-    _same_length(**{str(k): v for k, v in columns.items()})
+    same_length(**{str(k): v for k, v in columns.items()})
     budget = (MAX_MARKS - 2) // len(series)
-    keep = _thin(len(x), min(budget, 400))
+    keep = thinned(len(x), min(budget, 400))
     data, points = [], []
     for name, heights in series.items():
         for i in keep:
-            row = {"x": _number(x[i]), "y": _number(heights[i]), "series": name}
+            row = {"x": number_of(x[i]), "y": number_of(heights[i]), "series": name}
             if band:
-                row |= {"low": _number(low[i]), "high": _number(high[i])}  # type: ignore[index]
+                row |= {"low": number_of(low[i]), "high": number_of(high[i])}  # type: ignore[index]
             if row["x"] is not None and row["y"] is not None:
-                data.append(row | {"say": _say_point(row, name if len(series) > 1 else y_label, x_label)})
-        points += [data[j] for j in _thin(len(data), 40)] if len(series) == 1 else []
-    layers = _line_layers(list(series), band=band, x_label=x_label, y_label=y_label, points=points)
+                data.append(row | {"say": worded_point(row, name if len(series) > 1 else y_label, x_label)})
+        points += [data[j] for j in thinned(len(data), 40)] if len(series) == 1 else []
+    layers = line_layers(list(series), band=band, x_label=x_label, y_label=y_label, points=points)
     if rule is not None:
-        layers.append(_rule_layer(float(rule), rule_label or _say(rule)))
-    rows = [[_number(column[i]) for column in columns.values()] for i in keep]  # type: ignore[index]
-    spec = _spec(data, height=230, layer=layers)
-    return _figure(id, title, _partly(caption, len(keep), len(x), "points"), spec, list(columns), rows)
+        layers.append(rule_layer(float(rule), rule_label or worded(rule)))
+    rows = [[number_of(column[i]) for column in columns.values()] for i in keep]  # type: ignore[index]
+    spec = spec_of(data, height=230, layer=layers)
+    return made_figure(id, title, partly(caption, len(keep), len(x), "points"), spec, list(columns), rows)
 
 
 def histogram(
@@ -190,24 +192,24 @@ def histogram(
             first, last = first - max(0.5, 0.01 * size), last + max(0.5, 0.01 * size)
         counts, edges = np.histogram(finite, bins=bins, range=(first, last))
     rows = [[float(edges[i]), float(edges[i + 1]), int(counts[i])] for i in range(len(counts))]
-    data = [{"from": a, "to": b, "count": c, "say": f"{_say(a)} to {_say(b)}: {_say(c)}"} for a, b, c in rows]
+    data = [{"from": a, "to": b, "count": c, "say": f"{worded(a)} to {worded(b)}: {worded(c)}"} for a, b, c in rows]
     layers: list[dict[str, Any]] = [
         {
             "mark": {"type": "bar", "binSpacing": 1, "fill": "currentColor", "opacity": 0.8},
             "encoding": {
-                "x": {**_axis("from", value, zero=False), "bin": {"binned": True}},
+                "x": {**axis_of("from", value, zero=False), "bin": {"binned": True}},
                 "x2": {"field": "to"},
-                "y": _axis("count", "count", zero=True),
+                "y": axis_of("count", "count", zero=True),
                 "description": {"field": "say", "type": "nominal"},
             },
         }
     ]
     if rule is not None:
-        layers.append(_rule_layer(float(rule), rule_label or _say(rule)))
+        layers.append(rule_layer(float(rule), rule_label or worded(rule)))
     dropped = int(array.size - finite.size)
     if dropped:
         caption = f"{caption} {dropped} values that are not finite are left out.".strip()
-    return _figure(id, title, caption, _spec(data, height=200, layer=layers), ["from", "to", "count"], rows)
+    return made_figure(id, title, caption, spec_of(data, height=200, layer=layers), ["from", "to", "count"], rows)
 
 
 def forest(
@@ -247,188 +249,37 @@ def forest(
     dict
         ``{id, title, caption, spec, table}``.
     """
-    _same_length(labels=labels, values=values, low=low, high=high)
-    names = [_text(x) for x in labels]
-    table = [[name, _number(v), _number(a), _number(b)] for name, v, a, b in zip(names, values, low, high, strict=True)]
+    same_length(labels=labels, values=values, low=low, high=high)
+    names = [text_of(x) for x in labels]
+    table = [
+        [name, number_of(v), number_of(a), number_of(b)] for name, v, a, b in zip(names, values, low, high, strict=True)
+    ]
     shown = min(len(table), max(1, top))
     data = [
-        {"i": i, "label": n, "value": v, "low": a, "high": b, "say": f"{n}: {_say(v)} [{_say(a)}, {_say(b)}]"}
+        {"i": i, "label": n, "value": v, "low": a, "high": b, "say": f"{n}: {worded(v)} [{worded(a)}, {worded(b)}]"}
         for i, (n, v, a, b) in enumerate(table[:shown])
         if v is not None
     ]
-    rows, say = _named_rows(names[:shown]), {"field": "say", "type": "nominal"}
+    rows, say = named_rows(names[:shown]), {"field": "say", "type": "nominal"}
     layers: list[dict[str, Any]] = [
         {
             "mark": {"type": "bar", "fill": "currentColor", "height": 3, "opacity": 0.55},
             "transform": [{"filter": "datum.low != null && datum.high != null"}],
-            "encoding": {"y": rows, "x": _axis("low", value, zero=False), "x2": {"field": "high"}, "description": say},
+            "encoding": {
+                "y": rows,
+                "x": axis_of("low", value, zero=False),
+                "x2": {"field": "high"},
+                "description": say,
+            },
         },
         {
             "mark": {"type": "point", "filled": True, "size": 70, "fill": "currentColor", "opacity": 1},
-            "encoding": {"y": rows, "x": _axis("value", value, zero=False), "description": say},
+            "encoding": {"y": rows, "x": axis_of("value", value, zero=False), "description": say},
         },
     ]
     if rule is not None:
-        layers.append(_rule_layer(float(rule), rule_label or _say(rule)))
-    spec = _spec(data, height={"step": 26}, layer=layers)
-    return _figure(id, title, _partly(caption, shown, len(table), "rows"), spec, [label, value, "low", "high"], table)
-
-
-def _figure(
-    id_: str, title: str, caption: str, spec: dict[str, Any], columns: list[str], rows: list[list[Any]]
-) -> dict[str, Any]:
-    table = {"columns": [_text(c) for c in columns], "rows": rows[:MAX_MARKS]}
-    return {"id": str(id_), "title": _text(title), "caption": _text(caption), "spec": spec, "table": table}
-
-
-def _spec(data: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
-    if len(data) > MAX_MARKS:
-        raise InputError(f"a figure holds at most {MAX_MARKS} marks, not {len(data)}; aggregate before drawing.")
-    ink: dict[str, Any] = {"labelColor": "currentColor", "titleColor": "currentColor"}
-    return {
-        "$schema": _SCHEMA,
-        "width": _WIDTH,
-        "autosize": {"type": "fit-x", "contains": "padding"},
-        "background": None,
-        "padding": 4,
-        "data": {"values": data},
-        **rest,
-        "config": {
-            "font": _FONT,
-            "view": {"stroke": None},
-            "axis": {
-                **ink,
-                "labelFontSize": 13,
-                "titleFontSize": 13,
-                "titleFontWeight": "normal",
-                "labelOpacity": 0.8,
-                "titleOpacity": 0.8,
-                "titlePadding": 8,
-                "gridColor": "currentColor",
-                "gridOpacity": 0.12,
-                "domainColor": "currentColor",
-                "domainOpacity": 0.35,
-                "ticks": False,
-                "labelPadding": 6,
-            },
-            "legend": {**ink, "labelFontSize": 13, "symbolStrokeColor": "currentColor", "orient": "top"},
-        },
-    }
-
-
-def _axis(field: str, title: str, *, zero: bool) -> dict[str, Any]:
-    axis = {"tickCount": 5, "labelOverlap": "greedy"}
-    return {"field": field, "type": "quantitative", "title": title, "scale": {"zero": zero}, "axis": axis}
-
-
-def _named_rows(names: list[str]) -> dict[str, Any]:
-    # Positions are numbers and the names are looked up when the axis is drawn: an array literal of JSON strings, whose
-    # quotes and backslashes JSON escapes, so that no name can become a part of the expression.
-    import json
-
-    return {
-        "field": "i",
-        "type": "ordinal",
-        "title": None,
-        "sort": None,
-        # The room is reckoned from the letters: the reader's font may be wider than the one known while drawing.
-        "axis": {
-            "minExtent": 8 * max((len(_short(n)) for n in names), default=0),
-            "labelExpr": f"{json.dumps([_short(n) for n in names], ensure_ascii=False)}[datum.value]",
-            "grid": False,
-            "labelLimit": 170,
-        },
-    }
-
-
-def _line_layers(
-    names: list[str], *, band: bool, x_label: str, y_label: str, points: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    x, y = _axis("x", x_label, zero=False), _axis("y", y_label, zero=False)
-    encoding: dict[str, Any] = {"x": x, "y": y}
-    layers: list[dict[str, Any]] = []
-    if band:
-        layers.append(
-            {
-                "mark": {"type": "area", "fill": "currentColor", "opacity": 0.15, "aria": False},
-                "encoding": {"x": x, "y": {**_axis("low", y_label, zero=False)}, "y2": {"field": "high"}},
-            }
-        )
-    if len(names) > 1:
-        scale = {"domain": names, "range": list(_DASHES[: len(names)])}
-        encoding["strokeDash"] = {"field": "series", "type": "nominal", "title": None, "scale": scale}
-    layers.append(
-        {"mark": {"type": "line", "stroke": "currentColor", "strokeWidth": 2.2, "aria": False}, "encoding": encoding}
+        layers.append(rule_layer(float(rule), rule_label or worded(rule)))
+    spec = spec_of(data, height={"step": 26}, layer=layers)
+    return made_figure(
+        id, title, partly(caption, shown, len(table), "rows"), spec, [label, value, "low", "high"], table
     )
-    if points:
-        # Invisible, and large enough for a finger: they carry the words of the tooltip.
-        mark = {"type": "point", "filled": True, "size": 200, "fill": "currentColor", "opacity": 0}
-        words = {"x": x, "y": y, "description": {"field": "say", "type": "nominal"}}
-        layers.append({"data": {"values": points}, "mark": mark, "encoding": words})
-    return layers
-
-
-def _rule_layer(at: float, words: str) -> dict[str, Any]:
-    x = {"field": "at", "type": "quantitative"}
-    text = {"type": "text", "align": "center", "fontSize": 13, "fill": "currentColor", "aria": False}
-    return {
-        "data": {"values": [{"at": at, "words": _text(words)}]},
-        "layer": [
-            {
-                "mark": {"type": "rule", "stroke": "currentColor", "strokeDash": [4, 3], "opacity": 0.8, "aria": False},
-                "encoding": {"x": x},
-            },
-            {
-                "mark": {**text, "baseline": "bottom"},
-                # Above the plot, where no bar can run through it.
-                "encoding": {"x": x, "y": {"value": -3}, "text": {"field": "words", "type": "nominal"}},
-            },
-        ],
-    }
-
-
-def _same_length(**columns: Sequence[Any] | None) -> None:
-    sizes = {name: len(column) for name, column in columns.items() if column is not None}
-    if len(set(sizes.values())) > 1:
-        raise InputError(f"a figure's columns must be of one length, not {sizes}.")
-
-
-def _thin(n: int, limit: int) -> list[int]:
-    """Positions of at most `limit` of `n` points, evenly spread, both ends kept."""
-    if n <= limit:
-        return list(range(n))
-    return sorted({round(i * (n - 1) / (limit - 1)) for i in range(limit)})
-
-
-def _partly(caption: str, shown: int, total: int, what: str) -> str:
-    return caption if shown >= total else f"{caption} Drawn: {shown} of {total} {what}.".strip()
-
-
-def _text(value: object) -> str:
-    # Also a guard for the drawing: a lone surrogate inside an expression ends the whole process there.
-    return visible(value)
-
-
-def _short(name: str, limit: int = 20) -> str:
-    return name if len(name) <= limit else name[: limit - 1] + "…"
-
-
-def _number(value: Any) -> float | int | None:
-    if value is None:
-        return None
-    number = float(value)
-    if not math.isfinite(number):
-        return None
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
-
-
-def _say(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    number = float(value)
-    return f"{int(number):,}" if number.is_integer() and abs(number) < 1e15 else f"{number:.3g}"
-
-
-def _say_point(row: Mapping[str, Any], name: str, x_label: str) -> str:
-    ends = f" [{_say(row['low'])}, {_say(row['high'])}]" if "low" in row else ""
-    return f"{name} {_say(row['y'])}{ends} at {x_label} {_say(row['x'])}"
