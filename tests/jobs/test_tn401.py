@@ -98,8 +98,9 @@ def test_rows_from_elsewhere_are_told_with_threshold_and_command():
     found = check.run(_context(X, codes))
     assert found.status == "advice"
     assert set(range(6)) <= set(found.rows)
-    assert "keeps 0.99" in found.message
-    assert "of the 50 without a label" in found.message
+    assert found.message.count("keeps 0.99") == 2
+    assert "of the 50 rows without a label they refuse" in found.message
+    assert "0.50 [0.37, 0.63] by the distance score" in found.message  # 25 of 50 were put far away
     assert found.command == "trueneg fit mahalanobis data.csv --label label --keep 0.99 --out model"
     assert found.estimate.low > 0
 

@@ -4,11 +4,13 @@ Two scores, neither of which has learned from the row itself or its group: the d
 class, in units of the spread within classes (Mahalanobis, out of fold), and the similarity to the nearest
 other rows. A row is told where either lies far outside the usual range: a broken input, another source, or
 a class that the labels do not know. A classifier still gives them a confident answer. Rows are ordered by
-both together. The finding says which threshold keeps 99 % of the labelled rows, and how many of the rows
-without a label lie below it.
+both together. The finding says which thresholds keep 99 % of the labelled rows, and how many of the rows
+without a label each of them refuses.
 
 Without two classes of 50 rows only the similarity is used. Measured: rows of a held-out class, 2 % of the
-rows under random labels, rank with AUROC .81 (digits) and .83 (pendigits), by the nearest row alone .64.
+rows under random labels, rank with AUROC .81 (digits) and .83 (pendigits), by the nearest row alone .64:
+they are each other's nearest rows. Without labels they are not, and the similarity is the better threshold:
+it refuses .39 (digits), .72 (pendigits) and .08 (satimage) of them, the distance .03, .04 and .20.
 
 Remedy: look at them; let the model abstain on such inputs, by `trueneg fit mahalanobis`.
 """
@@ -45,7 +47,7 @@ def run(context: Context) -> Finding:
     far, drawn = similar < bar, usual < bar
     order = similar
     familiar = scores_of(context)
-    told = ""
+    told, command = "", None
     if familiar is not None:
         reach = np.full(len(embedding), np.nan)
         reach[asked] = _similarity(embedding, asked, _last(context.neighbors[asked]))
@@ -55,7 +57,8 @@ def run(context: Context) -> Finding:
         low = _bar(near)
         far = (near < low) | far
         drawn = far if even is None else far[even]
-        told = "; " + _threshold(context, familiar)
+        words, apt = _threshold(context, similar, familiar)
+        told, command = "; " + words, _command(context) if apt else None
     rows = np.flatnonzero(far)
     if not rows.size:
         return Finding(CODE, TITLE, "passed", "every row has another one within the usual distance" + told)
@@ -72,7 +75,7 @@ def run(context: Context) -> Finding:
         unit="share of rows",
         affected=int(rows.size),
         remedy="look at them; let the model abstain where nothing similar was in training",
-        command=_command(context) if familiar is not None else None,
+        command=command,
         rows=rows[np.argsort(known[rows], kind="stable")].tolist(),
     )
 
@@ -95,18 +98,27 @@ def _last(neighbors: np.ndarray) -> np.ndarray:
     return np.where(count > 0, neighbors[np.arange(len(neighbors)), np.maximum(count - 1, 0)], -1)
 
 
-def _threshold(context: Context, familiar: np.ndarray) -> str:
-    """Say which threshold keeps the labelled rows, and how many of the others lie below it."""
+def _threshold(context: Context, similar: np.ndarray, familiar: np.ndarray) -> tuple[str, bool]:
+    """Say which thresholds keep the labelled rows and how many others each refuses, and if the distance is as good."""
     from trueneg.reject import find_threshold
 
-    labelled = context.codes >= 0
-    found = find_threshold(familiar[labelled], target_tpr=KEEP)
-    words = f"a threshold of {float(found):.4g} on the distance score keeps {found.tpr} of the labelled rows"
-    rest = familiar[~labelled]
-    if len(rest):
-        below = int((rest < float(found)).sum())
-        words += f" and refuses {wilson(below, len(rest))} of the {len(rest):,} without a label"
-    return words
+    kept, refused, below = [], [], []
+    rest = 0
+    for name, scores in (("nearest similarity", similar), ("distance score", familiar)):
+        known = ~np.isnan(scores)
+        labelled = known & (context.codes >= 0)
+        if not labelled.any():
+            continue
+        found = find_threshold(scores[labelled], target_tpr=KEEP)
+        kept.append(f"{name} {float(found):.4g} (keeps {found.tpr})")
+        others = scores[known & (context.codes < 0)]
+        rest = max(rest, len(others))
+        if len(others):
+            below.append(int((others < float(found)).sum()))
+            refused.append(f"{wilson(below[-1], len(others))} by the {name}")
+    words = f"thresholds that keep {100 * KEEP:.0f} % of the labelled rows: {' or '.join(kept)}"
+    words += f"; of the {rest:,} rows without a label they refuse {', '.join(refused)}" if refused else ""
+    return words, not below or below[-1] >= max(below)
 
 
 def _command(context: Context) -> str | None:
