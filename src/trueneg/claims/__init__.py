@@ -10,6 +10,7 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 CLAIMS: dict[str, str] = {
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
     "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
+    "fn-review": "trueneg.claims.mining:FnReviewClaim",
     "intrusion-budget": "trueneg.claims.intrusion:IntrusionBudget",
     "intrusion-conformal": "trueneg.claims.intrusion:IntrusionCombined",
     "intrusion-equal-detection": "trueneg.claims.intrusion:IntrusionDetection",
@@ -31,6 +32,7 @@ CLAIMS: dict[str, str] = {
     "reasoning-verifier": "trueneg.claims.reasoning:ReasoningVerifier",
     "resampling-models": "trueneg.claims.resampling:ResamplingSeveralModels",
     "resampling-programs": "trueneg.claims.resampling:ResamplingPrograms",
+    "second-opinion": "trueneg.claims.mining:SecondOpinionClaim",
     "sentiment-audit": "trueneg.claims.sentiment:SentimentAudit",
     "sentiment-cleaning": "trueneg.claims.sentiment:SentimentCleaning",
     "sentiment-emotion": "trueneg.claims.sentiment:SentimentEmotion",
