@@ -1,0 +1,1 @@
+"""The parts of :mod:`trueneg.reject.intrusion`; import them from there."""
