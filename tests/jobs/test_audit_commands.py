@@ -64,7 +64,6 @@ def test_wrong_settings_are_one_line(tmp_path, text, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kind": "attempts"}, "'attempts' cannot be audited yet"),
         ({"kind": "retrieval"}, "'retrieval' cannot be audited yet"),
         ({"kind": "tabel"}, "'tabel' is unknown; say table or multilabel"),
         ({"quick": True, "thorough": True}, "give one of the two"),
