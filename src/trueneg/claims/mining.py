@@ -235,8 +235,8 @@ class FnReviewClaim:
     paper = "Hard Negatives or False Negatives: Correcting Pooling Bias in Training Neural Ranking Models"
     statement = (
         "Vaswani and Cranfield, five ways to hide labels (15 to 50 %, at random or by a pool of BM25): the 95 % "
-        "interval of 60 random pairs of the mined list holds the true share of false negatives in 180 of 200 draws or more, of "
-        "labels and of judged pairs, in every setting."
+        "interval of 60 random pairs of the mined list holds the true share of false negatives in 180 of 200 draws "
+        "or more, of labels and of judged pairs, in every setting."
     )
     control = "Elkan and Noto's estimate from the labels alone, its interval from a bootstrap over queries"
     LEAST = 0.90
