@@ -2,12 +2,12 @@
 
 import pytest
 
-from trueneg.claims.mahalanobis import MahalanobisAddClass, MahalanobisHarsh, MahalanobisUnknown
+from trueneg.claims.mahalanobis import MahalanobisHarsh, MahalanobisUnknown
 from trueneg.core.errors import ClaimNotRun
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("claim", [MahalanobisUnknown, MahalanobisHarsh, MahalanobisAddClass])
+@pytest.mark.parametrize("claim", [MahalanobisUnknown, MahalanobisHarsh])
 def test_the_claim_holds_and_its_control_fails(claim):
     """The whole claim under one seed."""
     try:

@@ -17,7 +17,6 @@ CLAIMS: dict[str, str] = {
     "loki-newsgroups": "trueneg.claims.loki:LokiNewsgroups",
     "loki-next-class": "trueneg.claims.loki:LokiNextClass",
     "loki-random-trees": "trueneg.claims.loki:LokiRandomTrees",
-    "mahalanobis-add-class": "trueneg.claims.mahalanobis:MahalanobisAddClass",
     "mahalanobis-harsh": "trueneg.claims.mahalanobis:MahalanobisHarsh",
     "mahalanobis-unknown": "trueneg.claims.mahalanobis:MahalanobisUnknown",
     "max-logit-omniglot": "trueneg.claims.max_logit:MaxLogitOmniglot",

@@ -1,4 +1,4 @@
-"""Mahalanobis: several layers against the softmax and ODIN, with clean labels, flipped ones and few; new classes."""
+"""Mahalanobis: several layers against the softmax and ODIN, with clean labels, flipped ones and few."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from trueneg.claims._photographs import pictures, stages_of
 from trueneg.claims.evidence import Evidence
 
-__all__ = ["MahalanobisAddClass", "MahalanobisHarsh", "MahalanobisUnknown"]
+__all__ = ["MahalanobisHarsh", "MahalanobisUnknown"]
 
 _PAPER = "Lee, Lee, Lee, Shin (2018), A simple unified framework for detecting out-of-distribution samples, NeurIPS"
 _ODD = ("Tiny-ImageNet", "Omniglot", "noise")
 _SIZES = (2400, 1200, 1000)
 _FULL = (20_000, 5_000, 4_000)
 _VALIDATION = 300
-_RULES = ("counts", "paper", "forgets")
 
 
 class _Split:
@@ -135,11 +134,11 @@ class MahalanobisHarsh:
     paper = _PAPER
     statement = (
         "Tiny-ImageNet against CIFAR-10, frozen network: with 20 % of the labels flipped the AUROC of the weighed "
-        "layers falls by 0.02 at most, that of the softmax by 0.03 or more; with 5, 10 and 50 rows a class it is 0.12 "
-        "or more above softmax and ODIN"
+        "layers falls by 0.02 at most, and by less than that of the softmax; then, and with 5, 10 and 50 rows a class, "
+        "it is 0.12 or more above softmax and ODIN"
     )
     control = "the last layer alone, as in the toy version"
-    FALLS, FALLS_MORE, ABOVE = 0.02, 0.03, 0.12
+    FALLS, ABOVE = 0.02, 0.12
 
     def run(self, seed: int, *, full: bool = False) -> Evidence:
         """Measure with clean labels, flipped ones and few rows."""
@@ -164,104 +163,5 @@ class MahalanobisHarsh:
 
     def _shown(self, near: dict[str, dict[str, float]], way: str) -> bool:
         fall = {name: near["clean"][name] - near["20 % flipped"][name] for name in (way, "softmax")}
-        gaps = [
-            ways[way] - max(ways["softmax"], ways["ODIN"]) for case, ways in near.items() if case.endswith("a class")
-        ]
-        return bool(fall[way] <= self.FALLS and fall["softmax"] >= self.FALLS_MORE and min(gaps) >= self.ABOVE)
-
-
-class MahalanobisAddClass:
-    """Two classes added to eight, against nearest class means."""
-
-    id = "mahalanobis-add-class"
-    system = "reject.mahalanobis"
-    paper = _PAPER
-    statement = (
-        "CIFAR-10 through a frozen network, eight classes learned, two added with 100 rows each: the area under the "
-        "curve of old against new accuracy is above that of nearest class means by 0.04 or more, by either rule"
-    )
-    control = "the covariance of the new classes alone, the old one forgotten"
-    ABOVE, SHOTS = 0.04, (20, 100)  # 20 rows are shown, and not claimed
-
-    def run(self, seed: int, *, full: bool = False) -> Evidence:
-        """Add two classes by both rules, and by the sabotaged one."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(limits=1):
-            split = _Split(seed, full)
-            X, at = split.values["learn"][-1], split.values["test"][-1]
-            y = split.y
-            new = split.rng.permutation(np.unique(y))[:2]
-            old = split.learn[~np.isin(y[split.learn], new)]
-            gaps: dict[str, list[float]] = {}
-            measured: dict[str, float | str] = {}
-            for shots in self.SHOTS:
-                late = [split.learn[y[split.learn] == c][:shots] for c in new]
-                areas = self._areas(X, y, old, late, new, at, split.y_test)
-                measured |= {f"{shots} rows, {way}": round(value, 3) for way, value in areas.items()}
-                for way in _RULES:
-                    gaps.setdefault(way, []).append(areas[way] - areas["class means"])
-            measured |= self._left_out(split, old, new)
-        at_most = {way: values[-1] for way, values in gaps.items()}
-        holds = min(at_most["counts"], at_most["paper"]) >= self.ABOVE
-        return Evidence(bool(holds), bool(at_most["forgets"] >= self.ABOVE), measured)
-
-    @staticmethod
-    def _left_out(split: _Split, old: NDArray[np.int64], new: NDArray[Any]) -> dict[str, float | str]:
-        """How well are the two classes told before they are added: pictures of one source, other things on them."""
-        from trueneg.core.detection import auroc_of
-        from trueneg.reject import MahalanobisDetector
-
-        known = ~np.isin(split.y_test, new)
-        model = MahalanobisDetector(widths=split.widths).fit(split.side("learn")[old], split.y[old])
-        last = MahalanobisDetector().fit(split.values["learn"][-1][old], split.y[old])
-        softmax = _Softmax(split.values["learn"][-1][old], split.y[old])
-        told = {
-            "all layers": model.score_samples(split.side("test")),
-            "last layer": last.score_samples(split.values["test"][-1]),
-            "softmax": softmax.scores(split.values["test"][-1])[0],
-        }
-        return {f"before they are added, AUROC, {way}": round(auroc_of(known, s), 3) for way, s in told.items()}
-
-    @staticmethod
-    def _areas(
-        X: NDArray[Any],
-        y: NDArray[Any],
-        old: NDArray[np.int64],
-        late: list[NDArray[np.int64]],
-        new: NDArray[Any],
-        at: NDArray[Any],
-        truth: NDArray[Any],
-    ) -> dict[str, float]:
-        from trueneg.reject import MahalanobisDetector
-
-        found: dict[str, float] = {}
-        for rule in ("counts", "paper"):
-            model = MahalanobisDetector().fit(X[old], y[old])
-            for c, rows in zip(new, late, strict=True):
-                model.add_class(X[rows], c, rule=rule)  # type: ignore[arg-type]
-            g, means = model.gaussians_[0], model.stats_[0].means
-            found[rule] = _old_new_area(_to_means((at - g.center) @ g.matrix, g.means), model.classes_, new, truth)
-        own = np.concatenate(late)
-        g = MahalanobisDetector().fit(X[own], y[own]).gaussians_[0]
-        white = _to_means((at - g.center) @ g.matrix, (means - g.center) @ g.matrix)
-        found["forgets"] = _old_new_area(white, model.classes_, new, truth)
-        found["class means"] = _old_new_area(_to_means(at, means), model.classes_, new, truth)
-        return found
-
-
-def _to_means(rows: NDArray[Any], means: NDArray[Any]) -> NDArray[np.float64]:
-    """Minus half the squared distance to each mean, up to a constant of the row."""
-    return np.asarray(rows @ means.T - np.square(means).sum(axis=1) / 2)
-
-
-def _old_new_area(scores: NDArray[Any], classes: NDArray[Any], new: NDArray[Any], truth: NDArray[Any]) -> float:
-    """Area under old accuracy against new accuracy, as a bias moves answers from old classes to new ones."""
-    fresh, late = np.isin(classes, new), np.isin(truth, new)
-    right_old = classes[~fresh][scores[:, ~fresh].argmax(axis=1)] == truth
-    right_new = classes[fresh][scores[:, fresh].argmax(axis=1)] == truth
-    gap = scores[:, ~fresh].max(axis=1) - scores[:, fresh].max(axis=1)
-    cuts = np.concatenate([[-np.inf], np.sort(gap), [np.inf]])
-    old = np.array([(right_old & (gap >= t))[~late].mean() for t in cuts])
-    added = np.array([(right_new & (gap < t))[late].mean() for t in cuts])
-    return float(np.diff(added) @ (old[1:] + old[:-1]) / 2)
+        gaps = [ways[way] - max(ways["softmax"], ways["ODIN"]) for case, ways in near.items() if case != "clean"]
+        return bool(fall[way] <= self.FALLS and fall[way] < fall["softmax"] and min(gaps) >= self.ABOVE)
