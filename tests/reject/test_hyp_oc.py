@@ -16,6 +16,7 @@ from trueneg.core.errors import InputError  # noqa: E402
 from trueneg.reject.hyp_oc import HyperbolicOneClass, read_frames, recapture, video_scores  # noqa: E402
 
 QUICK = {"hidden": (32, 8), "epochs": 40, "batch_size": 16, "random_state": 0}
+SHORT = {**QUICK, "epochs": 3}  # where nothing has to be learned well
 
 
 def rows(seed=0, n=200, d=12):
@@ -48,15 +49,15 @@ def test_without_curvature_it_is_a_plain_network():
 def test_points_stay_on_the_ball():
     """Protects the geometry of a fitted model: every point lies inside the radius 1 / sqrt c."""
     known, odd = rows()
-    model = HyperbolicOneClass(curvature=0.5, **QUICK).fit(known)
+    model = HyperbolicOneClass(curvature=0.5, **SHORT).fit(known)
     assert np.linalg.norm(model.points(1e4 * odd), axis=1).max() < 1 / np.sqrt(0.5)
 
 
 def test_the_reference_departs():
     """Protects compat: the three departures of the authors' code change what is learned, and one seed is one answer."""
     known, odd = rows()
-    own, again = (HyperbolicOneClass(**QUICK).fit(known).score_samples(odd) for _ in range(2))
-    theirs = HyperbolicOneClass(compat="reference", **QUICK).fit(known).score_samples(odd)
+    own, again = (HyperbolicOneClass(**SHORT).fit(known).score_samples(odd) for _ in range(2))
+    theirs = HyperbolicOneClass(compat="reference", **SHORT).fit(known).score_samples(odd)
     np.testing.assert_array_equal(own, again)
     assert not np.allclose(own, theirs)
 
@@ -79,7 +80,7 @@ def test_the_last_block_of_an_encoder_learns_and_no_other():
     encoder = small_encoder().train()
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     for trained, moving in ((None, {"4.weight", "4.bias"}), ("0", {"0.weight", "0.bias"})):
-        model = HyperbolicOneClass(encoder=encoder, trained=trained, **QUICK).fit(images)
+        model = HyperbolicOneClass(encoder=encoder, trained=trained, **SHORT).fit(images)
         moved = {n for n, v in model.encoder_.state_dict().items() if not torch.equal(v, before[n])}
         assert moved == moving
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
@@ -92,7 +93,7 @@ def test_a_state_without_pickle_gives_the_same_scores():
     known, odd = rows()
     images = np.random.default_rng(0).normal(size=(40, 1, 8, 8)).astype(np.float32)
     for data, encoder in ((known, None), (images, small_encoder())):
-        model = HyperbolicOneClass(encoder=encoder, **QUICK).fit(data)
+        model = HyperbolicOneClass(encoder=encoder, **SHORT).fit(data)
         about, arrays = model.to_state()
         back = HyperbolicOneClass.from_state(json.loads(json.dumps(about)), arrays, encoder=encoder)
         np.testing.assert_array_equal(back.score_samples(data), model.score_samples(data))
@@ -161,12 +162,12 @@ def test_a_recapture_keeps_the_shape_and_loses_detail():
 
 KNOWN = rows()[0]
 BAD = {
-    "few": (lambda: HyperbolicOneClass(**QUICK).fit(KNOWN[:3]), "too few"),
+    "few": (lambda: HyperbolicOneClass(**SHORT).fit(KNOWN[:3]), "too few"),
     "epochs": (lambda: HyperbolicOneClass(epochs=0).fit(KNOWN), "epochs=0"),
     "clip": (lambda: HyperbolicOneClass(clip_norm=0.0).fit(KNOWN), "a norm above 0 or None"),
     "noise": (lambda: HyperbolicOneClass(noise_scale="some").fit(KNOWN), "'auto'"),
-    "no threshold": (lambda: HyperbolicOneClass(**QUICK).fit(KNOWN).predict(KNOWN), "has no threshold"),
-    "nan": (lambda: HyperbolicOneClass(**QUICK).fit(np.where(KNOWN > 3, np.nan, KNOWN)), "NaN"),
+    "no threshold": (lambda: HyperbolicOneClass(**SHORT).fit(KNOWN).predict(KNOWN), "has no threshold"),
+    "nan": (lambda: HyperbolicOneClass(**SHORT).fit(np.where(KNOWN > 3, np.nan, KNOWN)), "NaN"),
     "block": (
         lambda: HyperbolicOneClass(encoder=small_encoder(), trained="layer9").fit(np.zeros((9, 1, 8, 8))),
         "begins the name of no parameter",

@@ -219,6 +219,7 @@ class HyperbolicOneClass(BaseRejecter):
         negatives = self._negatives(first.shape[1], alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
         self._train(rows, negatives.to(self.device), learning, rng, draws)
         self.centre_ = negatives.mean.cpu().numpy()
+        self.net_.double()  # so that the rows beside it do not show in a row's score
         return self
 
     def points(self, X: Any) -> NDArray[np.float64]:
@@ -258,7 +259,9 @@ class HyperbolicOneClass(BaseRejecter):
         model.losses_, model.shift_, model.scale_ = arrays["losses"], arrays["shift"], arrays["scale"]
         if encoder is None:
             model.n_features_in_ = width[0]
-        model.net_ = OneClassNet(len(model.centre_), model.hidden, curvature=model.curvature, clip_norm=model.clip_norm)
+        model.net_ = OneClassNet(
+            len(model.centre_), model.hidden, curvature=model.curvature, clip_norm=model.clip_norm
+        ).double()
         model.encoder_ = None if encoder is None else copy.deepcopy(encoder).eval()
         for lead, module in (("net.", model.net_), ("encoder.", model.encoder_)):
             if module is not None:
@@ -273,7 +276,8 @@ class HyperbolicOneClass(BaseRejecter):
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         rows = self._inputs(X)
         logits = self._blocks(rows, self.net_)
-        return logits[:, _REAL] - logits[:, _PSEUDO], np.zeros(len(rows), np.int64)
+        # Rounded, so that the last bit, which depends on the rows beside it, moves no row across a threshold.
+        return (logits[:, _REAL] - logits[:, _PSEUDO]).astype(np.float32), np.zeros(len(rows), np.int64)
 
     def _check_settings(self) -> None:
         positive = ("epochs", "batch_size", "learning_rate", "clip_gradient")
@@ -405,7 +409,7 @@ class HyperbolicOneClass(BaseRejecter):
         size = _ROWS if self.encoder_ is None else 64
         with torch.no_grad():
             parts = [
-                answer(self._encode(self._batch(rows[i : i + size]))).double().cpu().numpy()
+                answer(self._encode(self._batch(rows[i : i + size])).double()).cpu().numpy()
                 for i in range(0, max(1, len(rows)), size)
             ]
         return np.concatenate(parts)
