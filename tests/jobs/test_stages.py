@@ -57,4 +57,4 @@ def test_a_cached_audit_is_the_same_audit(tmp_path):
         report.pop("generated")
         reports.append(report)
     assert reports[0] == reports[1] == reports[2]
-    assert {p.name.split("-")[0] for p in tmp_path.iterdir()} == {"out", "neighbors"}
+    assert {p.name.split("-")[0] for p in tmp_path.iterdir()} == {"out", "neighbors", "familiar"}
