@@ -74,6 +74,18 @@ def test_all_checks_with_truth(tmp_path):
     assert result.suspects.num_rows == 0
 
 
+@pytest.mark.parametrize("name", ["error_type", "false_positive_type", "type"])
+def test_types_of_errors_are_those_of_the_file(tmp_path, name):
+    """Types that people gave are counted among accepted wrong attempts alone, codes such as 0 included."""
+    rows = [
+        {"problem": i, "accepted": int(i < 8), "truth": int(i >= 6), name: [0, 1, 1, 2, None, 1][i % 6]}
+        for i in range(10)
+    ]
+    found = by_code(audit(write(tmp_path / "a.jsonl", rows), select=["TN601"]))["TN601"]
+    told = found.details["wrong ones by type of error, as the file has it"]
+    assert [(k, v.split(",")[0]) for k, v in told.items()] == [("1", "3"), ("0", "1"), ("2", "1")]
+
+
 def test_a_dear_error_makes_abstaining_best(tmp_path):
     """At a cost no number of attempts can carry, the finding says to give no answer; without a cost none is best."""
     path = write(tmp_path / "a.jsonl", attempts())

@@ -39,6 +39,8 @@ class AttemptsContext:
         Columns of numbers.
     groups : dict of str to (n,) array of str
         Model, data set, difficulty, decoding, where there are such columns.
+    error_type : list or None
+        Kind of error as the file has it.
     cost_fp : float or None
         Cost of a wrong answer, where a correct one brings 1.
     review : Reviewed or None
@@ -56,6 +58,7 @@ class AttemptsContext:
     probability: np.ndarray | None
     cost: np.ndarray | None
     groups: dict[str, np.ndarray]
+    error_type: list[Any] | None
     cost_fp: float | None
     review: Reviewed | None
     quick: bool
@@ -200,6 +203,7 @@ def context_of(
         _numbers(texts("probability"), "probability", where),
         _numbers(texts("cost"), "cost", where),
         groups,
+        texts("error_type"),
         _cost(roles.cost_fp),
         review,
         quick,

@@ -3,8 +3,9 @@
 A check of the final answer, a test suite or a judge lets pass what only looks right. This finding gives the share of
 wrong ones among the accepted attempts, from the column ``truth`` and from a review, and names where they sit: by
 model, data set, difficulty and decoding (columns of these names), by the first wrong step and the kind of error
-(where ``steps`` or ``solution`` holds the derivation; sums and products of numbers are computed again). It also says
-what a training set of accepted attempts would take in.
+(where ``steps`` or ``solution`` holds the derivation; sums and products of numbers are computed again). Where a column
+``error_type`` (or ``type``) names the kind of error, as a person saw it, its values are counted among the wrong ones. It
+also says what a training set of accepted attempts would take in.
 
 Without any truth the share is unknown, and nothing in the verdicts can tell it: ``trueneg review`` draws the accepted
 attempts that a person should check, at random with known chances, and the next audit uses the answers. Answer
@@ -15,10 +16,12 @@ What to do: use a stricter verifier, more tests, or fewer attempts (TN604); keep
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from trueneg.data.readers import one_line
 from trueneg.jobs.audit.attempts import AttemptsContext
 from trueneg.jobs.audit.findings import Finding
 
@@ -79,6 +82,8 @@ def run(context: AttemptsContext) -> Finding:
         details[f"by {name}{words}"] = {group: str(e) for group, e in sorted(parts.items(), key=lambda p: -p[1].value)}
     if report.errors:
         details["wrong ones by kind of error that rules find"] = report.errors
+    if context.error_type is not None:
+        details["wrong ones by type of error, as the file has it"] = _types(context)
     if report.first_wrong:
         details["wrong ones by first wrong step that rules find"] = {
             str(k + 1): v for k, v in report.first_wrong.items()
@@ -104,6 +109,16 @@ def run(context: AttemptsContext) -> Finding:
         details=details,
         figures=_figures(context),
     )
+
+
+def _types(context: AttemptsContext) -> dict[str, str]:
+    """Share of each type among the wrong ones whose type is given; most frequent first."""
+    from trueneg.core.intervals import wilson
+
+    given: list[Any] = context.error_type or []
+    wrong = np.flatnonzero((context.accepted == 1) & (context.truth == 0)).tolist()
+    counts = Counter(one_line(given[i], 60) for i in wrong if given[i] not in (None, ""))
+    return {name: f"{k:,}, {wilson(k, counts.total())}" for name, k in counts.most_common(20)}
 
 
 def _by_rules(context: AttemptsContext) -> dict[str, Any]:
