@@ -181,3 +181,20 @@ def test_the_command_line_knows_the_kind(tmp_path, capsys):
         main(["audit", str(other), "--kind", "attempts"])
     assert done.value.code == 2
     assert "attempts need a column 'problem'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--cost-fp", "4"], "--cost-fp asks for the best number of attempts, which needs truth: 0 of"),
+        (["--select", "TN602"], "TN602: no truth is known; judge a part first (trueneg review)"),
+        (["--select", "TN604"], "accepted attempts have a known truth, and 30 are needed; judge some first"),
+    ],
+)
+def test_missing_truth_is_told_where_it_is_needed(tmp_path, capsys, options, told):
+    """Whoever asks for a figure that needs truth, and has none, reads so in one line, and not that all is well."""
+    rows = [{k: v for k, v in r.items() if k in ("problem", "attempt", "accepted")} for r in attempts(10, 4)]
+    with pytest.raises(SystemExit) as done:
+        main(["audit", str(write(tmp_path / "a.jsonl", rows)), *options])
+    assert done.value.code == 0
+    assert told in " ".join(capsys.readouterr().out.split())

@@ -17,6 +17,7 @@ __all__ = ["terminal"]
 
 TOP = 10
 _OPEN = ("finding", "advice", "error")
+_WHY = ("not applicable", "skipped")  # why nothing ran is told where nothing did
 _STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan", "none": "dim"}
 
 
@@ -40,6 +41,9 @@ def terminal(report: Mapping[str, Any], console: Console) -> None:
     if len(shown) > TOP:
         _line(console, f"and {len(shown) - TOP} more, in the report", style="dim")
         console.print()
+    if not any(f["status"] in (*_OPEN, "passed") for f in data["findings"]):
+        for f in [f for f in data["findings"] if f["status"] in _WHY][:TOP]:
+            _line(console, f"{_one_line(f['code'])}: {_one_line(f['message'])}", keep=True)
     rest = Counter(f["status"] for f in data["findings"] if f["status"] not in _OPEN)
     if rest:
         _line(console, ", ".join(f"{n} {status}" for status, n in rest.items()), style="dim")

@@ -3,9 +3,9 @@
 A check of the final answer, a test suite or a judge lets pass what only looks right. This finding gives the share of
 wrong ones among the accepted attempts, from the column ``truth`` and from a review, and names where they sit: by
 model, data set, difficulty and decoding (columns of these names), by the first wrong step and the kind of error
-(where ``steps`` or ``solution`` holds the derivation; sums and products of numbers are computed again). Where a column
-``error_type`` (or ``type``) names the kind of error, as a person saw it, its values are counted among the wrong ones. It
-also says what a training set of accepted attempts would take in.
+(where ``steps`` or ``solution`` holds the derivation; sums and products of numbers are computed again). A column
+``error_type`` (or ``type``) that names the kind of error, as a person saw it, is counted among the wrong ones. It also
+says what a training set of accepted attempts would take in.
 
 Without any truth the share is unknown, and nothing in the verdicts can tell it: ``trueneg review`` draws the accepted
 attempts that a person should check, at random with known chances, and the next audit uses the answers. Answer

@@ -33,12 +33,7 @@ def run(context: AttemptsContext) -> Finding:
 
     right = context.expected_right
     if right is None:
-        return Finding(
-            CODE,
-            TITLE,
-            "not applicable",
-            "too few accepted attempts have a known truth (30 are needed); judge some first",
-        )
+        return _no_truth(context)
     n = np.bincount(context.problem)
     accepted = np.bincount(context.problem, weights=context.accepted == 1)
     # Sums of probabilities may pass the count by a rounding.
@@ -107,6 +102,21 @@ def run(context: AttemptsContext) -> Finding:
         else "",
         details=details,
         figures=figures,
+    )
+
+
+def _no_truth(context: AttemptsContext) -> Finding:
+    """Say that truth is missing; where a cost was given, so that K* was asked for, among what stands open."""
+    yes = context.accepted == 1
+    known, n = int((yes & (context.truth >= 0)).sum()), int(yes.sum())
+    asked = "" if context.cost_fp is None else "--cost-fp asks for the best number of attempts, which needs truth: "
+    return Finding(
+        CODE,
+        TITLE,
+        "advice" if asked else "not applicable",
+        f"{asked}{known:,} of {n:,} accepted attempts have a known truth, and 30 are needed; judge some first "
+        "(trueneg review)",
+        severity="medium" if asked else "none",
     )
 
 
