@@ -86,6 +86,25 @@ def test_types_of_errors_are_those_of_the_file(tmp_path, name):
     assert [(k, v.split(",")[0]) for k, v in told.items()] == [("1", "3"), ("0", "1"), ("2", "1")]
 
 
+def test_models_and_sets_stand_side_by_side(tmp_path):
+    """Two models may number attempts at the same problems alike, and the weak one is held against the strong."""
+    rows = [
+        {"problem": f"{s}/{p}", "attempt": a, "accepted": int(ok or a == 1), "truth": int(ok), "model": m, "dataset": s}
+        for m, limit in (("weak", 2), ("strong", 7))  # problems solved of ten
+        for s in ("humaneval+", "mbpp+")
+        for p in range(10)
+        for a, ok in enumerate([p < limit] * 4)
+    ]
+    details = by_code(audit(write(tmp_path / "a.jsonl", rows), select=["TN604"]))["TN604"].details
+    sides = details["by model, one attempt"]
+    assert list(sides) == ["weak", "strong"]  # the weakest first
+    # Of 4 attempts at a problem that is not solved one passes: a quarter of 0.8 and of 0.3 is wrong at one attempt.
+    assert [sides[m]["wrong among answers"].split()[0] for m in sides] == ["0.50", "0.10"]
+    assert [sides[m]["correct"].split()[0] for m in sides] == ["0.20", "0.70"]
+    assert details["whether weak, resampled, reaches one attempt of strong"].startswith("never reaches 0.700")
+    assert set(details["by dataset, one attempt"]) == {"humaneval+", "mbpp+"}
+
+
 def test_a_dear_error_makes_abstaining_best(tmp_path):
     """At a cost no number of attempts can carry, the finding says to give no answer; without a cost none is best."""
     path = write(tmp_path / "a.jsonl", attempts())
@@ -138,7 +157,7 @@ def test_a_verifier_no_better_than_chance_is_a_finding(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"attempt": 0}, "row 2: attempt 0 at problem p0 is there already \\(row 1\\)"),
+        ({"attempt": 0, "model": "large"}, "row 2: attempt 0 at problem p0 is there already \\(row 1\\)"),
         ({"accepted": 2}, "row 2: accepted is 2; give 1"),
         ({"truth": 7}, "row 2: truth is 7; give 1"),
         ({"problem": None}, "row 2: the problem is missing"),

@@ -109,8 +109,11 @@ def _refuse_twice(table: Table, found: Mapping[str, str], where: str) -> None:
         raise InputError(msg)
     if "attempt" not in found:
         return
+    # Two models may number their attempts alike: those are not one attempt.
+    model = next((name for name in table.arrow.column_names if name.lower() == "model"), None)
+    models = [None] * len(problem) if model is None else table.arrow.column(model).to_pylist()
     first: dict[Any, int] = {}
-    for i, key in enumerate(zip(problem, table.arrow.column(found["attempt"]).to_pylist(), strict=True)):
+    for i, key in enumerate(zip(problem, table.arrow.column(found["attempt"]).to_pylist(), models, strict=True)):
         before = first.setdefault(key, i)
         if before != i:
             msg = (

@@ -10,6 +10,10 @@ order.
 Where the truth of accepted attempts is known in part only (30 or more), each unknown one counts with its probability
 of being correct, and the finding says that this is model-based. Problems with fewer attempts than nine in ten others
 have are left out, and counted.
+
+Where a column tells models apart, they stand side by side: correct at one attempt, wrong among those answers, and the
+ceiling that no number of attempts passes; and whether the weakest, resampled, reaches one attempt of the strongest.
+Data sets and other groups stand side by side too.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from trueneg.jobs.audit.findings import Finding
 CODE = "TN604"
 TITLE = "How many attempts, and when to abstain"
 DATA = ("attempts",)
+_SIDES = 20  # groups of one kind that are put side by side
 _COSTS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -64,6 +69,7 @@ def run(context: AttemptsContext) -> Finding:
         "problems": len(table.n),
         "problems left out, with fewer attempts": int((n < least).sum()),
     }
+    details |= _groups(context, right)
     if not context.complete:
         details["model-based"] = "attempts whose truth is not known count with their probability"
     if context.cost is not None and np.isfinite(context.cost).any():
@@ -103,6 +109,52 @@ def run(context: AttemptsContext) -> Finding:
         details=details,
         figures=figures,
     )
+
+
+def _groups(context: AttemptsContext, right: np.ndarray) -> dict[str, Any]:
+    """Put models, data sets and other groups side by side; say whether the weakest model reaches the strongest."""
+    from trueneg.judge.resampling import reaches, side_by_side
+
+    out: dict[str, Any] = {}
+    for name, values in context.groups.items():
+        parts = np.unique(values)
+        tables = {g: t for g in parts[:_SIDES].tolist() if (t := _part(context, right, values == g)) is not None}
+        if len(tables) < 2:
+            continue
+        sides = side_by_side(tables)
+        out[f"by {name}, one attempt"] = {
+            g: {
+                "correct": str(e["accuracy"]),
+                "wrong among answers": str(e["false_share"]),
+                "ceiling": str(e["ceiling"]),
+            }
+            for g, e in sides.items()
+        }
+        silent = [g for g in parts[:_SIDES].tolist() if g not in tables]
+        if silent:
+            out[f"by {name}, no attempt accepted"] = silent
+        if len(parts) > _SIDES:
+            out[f"by {name}, left out"] = len(parts) - _SIDES
+        weak, strong = next(iter(sides)), list(sides)[-1]
+        if name.lower() == "model" and np.intersect1d(tables[weak].tasks, tables[strong].tasks).size:
+            out[f"whether {weak}, resampled, reaches one attempt of {strong}"] = str(
+                reaches(tables[weak], tables[strong])
+            )
+    return out
+
+
+def _part(context: AttemptsContext, right: np.ndarray, rows: np.ndarray) -> Any:
+    """Count the attempts of some rows, problem by problem; None where none is accepted."""
+    from trueneg.judge.resampling import AttemptTable
+
+    ids, code = np.unique(context.problem[rows], return_inverse=True)
+    accepted = np.bincount(code, weights=context.accepted[rows] == 1)
+    if not accepted.any():
+        return None
+    n, good = np.bincount(code), np.minimum(np.bincount(code, weights=right[rows]), accepted)
+    table = AttemptTable(n, accepted, good, tasks=context.names[ids])
+    table = table.at_least(int(np.quantile(n, 0.1, method="lower")))
+    return table if table.accepted.any() else None
 
 
 def _no_truth(context: AttemptsContext) -> Finding:
