@@ -13,6 +13,7 @@ import pytest
 
 from trueneg.cli import main
 from trueneg.core.errors import InputError
+from trueneg.jobs.audit.run import audit
 from trueneg.jobs.run_code import run_code
 from trueneg.jobs.run_code.run import judge
 from trueneg.jobs.run_code.tasks import Task, _shaped_call, _shapes, read_tasks
@@ -86,6 +87,36 @@ def test_each_outcome_has_its_own_place(files, tmp_path):
 
 
 @needs_bwrap
+def test_two_sets_and_two_models_go_into_one_audit(tmp_path):
+    """Tables of two sets, one behind the other, must audit as they are: sets and models side by side, curves of all."""
+    table = ""
+    for name in ("one", "two"):
+        tests = [
+            {**task, "task_id": f"{name}/{task['task_id'][2:]}"} for task in (TASKS[0], {**TASKS[0], "task_id": "T/2"})
+        ]
+        samples = [
+            {"task_id": task["task_id"], "completion": f"    return {body}\n", "model": model}
+            for task in tests
+            for model, bodies in (("weak", ("abs(a) + abs(b)", "a - b")), ("strong", ("a + b", "b + a")))
+            for body in bodies
+        ]
+        to = tmp_path / f"{name}.jsonl"
+        run_code(
+            _lines(tmp_path / "samples.jsonl", samples),
+            tests=str(_lines(tmp_path / f"{name}.tests.jsonl", tests)),
+            to=to,
+        )
+        table += to.read_text()
+    (tmp_path / "attempts.jsonl").write_text(table)
+    found = {f.code: f for f in audit(tmp_path / "attempts.jsonl", cost_fp=4).findings}
+    assert found["TN601"].estimate.value == pytest.approx(1 / 3)  # of three that pass the base test, one in each task
+    assert set(found["TN601"].details["by dataset"]) == {"one", "two"}
+    sides = found["TN604"].details["by model, one attempt"]
+    assert [(m, e["correct"].split()[0][:1]) for m, e in sides.items()] == [("weak", "0"), ("strong", "1")]
+    assert found["TN604"].details["problems"] == 4
+
+
+@needs_bwrap
 def test_a_program_that_looks_for_the_expected_value_finds_none():
     """The frames and the memory of the checker are what a cheat reads first: the value must not be in its process."""
     program = (
@@ -145,6 +176,7 @@ def test_a_killed_run_goes_on(files, tmp_path):
         ({"task_id": "T/1", "solution": "a\0b"}, r"line 2: its solution holds characters that no program has"),
         ({"task_id": "T/1", "solution": "", "attempt": 0}, r"line 2: attempt 0 of T/1 is on line 1 too"),
         ({"task_id": "T/1", "solution": "", "attempt": "a"}, r"attempt 'a' is no whole number"),
+        ({"task_id": "T/1", "solution": "", "model": 7}, r"line 2: model '7' is no text"),
     ],
 )
 @needs_bwrap

@@ -19,8 +19,8 @@ def run_code(
     """Run generated programs on tests in a sandbox, and write an attempts table.
 
     Writes one line an attempt: problem, attempt, accepted (1, 0, or -1 for no verdict), outcome (accept, reject,
-    timeout, error, unparsed), truth (by the tests that the verifier does not see), test, detail, seconds. A run that
-    was killed goes on where it stopped.
+    timeout, error, unparsed), truth (by the tests that the verifier does not see), test, detail, seconds, dataset, and
+    model where the samples name one. A run that was killed goes on where it stopped.
 
     Parameters
     ----------

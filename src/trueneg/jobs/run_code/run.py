@@ -19,7 +19,7 @@ from trueneg.core.intervals import Estimate, wilson
 from trueneg.data.readers import one_line
 from trueneg.data.writers import atomic
 from trueneg.jobs.run_code.samples import Sample, read_samples
-from trueneg.jobs.run_code.tasks import Task, read_tasks
+from trueneg.jobs.run_code.tasks import SETS, Task, read_tasks
 from trueneg.llm.sandbox import Answer, Sandbox
 
 __all__ = ["Ran", "judge", "run_code"]
@@ -74,9 +74,9 @@ def run_code(
     tests : str
         ``humaneval+``, ``mbpp+`` or a file (:func:`trueneg.jobs.run_code.tasks.read_tasks`).
     to : Path
-        The JSONL to write: ``problem, attempt, accepted, outcome, truth, test, detail, seconds``. ``accepted`` is 1, 0
-        or -1 by the base tests; ``truth`` is 1 where the hidden tests pass too, 0 where an attempt is wrong, -1 where
-        that ran out of time, null without hidden tests.
+        The JSONL to write: ``problem, attempt, accepted, outcome, truth, test, detail, seconds, dataset``, and
+        ``model`` where the samples have one. ``accepted`` is 1, 0 or -1 by the base tests; ``truth`` is 1 where the
+        hidden tests pass too, 0 where an attempt is wrong, -1 where that ran out of time, null without hidden tests.
     jobs : int, default=2
         Programs that run at once.
     seconds : float, default=4.0
@@ -122,7 +122,8 @@ def run_code(
         for number, (unit, row) in enumerate(_run_all(todo, tasks, sandbox, seconds, jobs), resumed + 1):
             kept.add(_key(*unit), row)
             report(unit[0], number, len(units))
-        rows = [_row(sample, kept.rows[_key(sample.task, sample.program)]) for sample in found]
+        name = tests.lower() if tests.lower() in SETS else Path(tests).name.partition(".")[0]
+        rows = [_row(sample, name, kept.rows[_key(sample.task, sample.program)]) for sample in found]
     with atomic(to) as temporary, temporary.open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)
     partial.unlink(missing_ok=True)
@@ -250,8 +251,9 @@ def _key(task: str, program: str) -> str:
     return hashlib.sha256(json.dumps([task, program]).encode()).hexdigest()
 
 
-def _row(sample: Sample, result: dict[str, Any]) -> dict[str, Any]:
-    return {"problem": sample.task, "attempt": sample.attempt, **result}
+def _row(sample: Sample, dataset: str, result: dict[str, Any]) -> dict[str, Any]:
+    model = {} if sample.model is None else {"model": sample.model}
+    return {"problem": sample.task, "attempt": sample.attempt, **result, "dataset": dataset, **model}
 
 
 def _summary(rows: list[dict[str, Any]], programs: int, resumed: int, isolated: bool) -> Ran:

@@ -16,11 +16,12 @@ __all__ = ["Sample", "read_samples"]
 
 
 class Sample(NamedTuple):
-    """One program; ``attempt`` counts from 0 within its task, unless the file numbers them."""
+    """One program; ``attempt`` counts from 0 within its task (and model), unless the file numbers them."""
 
     task: str
     attempt: int
     program: str
+    model: str | None = None
 
 
 def read_samples(path: Path, tasks: dict[str, Task]) -> list[Sample]:
@@ -30,7 +31,7 @@ def read_samples(path: Path, tasks: dict[str, Task]) -> list[Sample]:
     ----------
     path : Path
         JSONL, also ``.gz``. A ``task_id`` may leave out what all ids of the tests begin with (``Mbpp/``). A number in
-        ``attempt`` tells the attempt.
+        ``attempt`` tells the attempt, a text in ``model`` who wrote the program.
     tasks : dict of str to Task
         The tasks that there are.
 
@@ -49,14 +50,14 @@ def read_samples(path: Path, tasks: dict[str, Task]) -> list[Sample]:
     prefixes = {name.rpartition("/")[0] for name in tasks}
     prefix = f"{prefixes.pop()}/" if len(prefixes) == 1 and "" not in prefixes else ""
     found: list[Sample] = []
-    seen: Counter[str] = Counter()
-    numbered: dict[tuple[str, int], int] = {}
+    seen: Counter[tuple[str, str | None]] = Counter()
+    numbered: dict[tuple[str, int, str | None], int] = {}
     with open_text(path) as lines:
         try:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     sample = _sample(line, f"{one_line(path)}, line {number}", tasks, prefix, seen)
-                    first = numbered.setdefault((sample.task, sample.attempt), number)
+                    first = numbered.setdefault((sample.task, sample.attempt, sample.model), number)
                     if first != number:
                         msg = (
                             f"{one_line(path)}, line {number}: attempt {sample.attempt} of {sample.task} is on line "
@@ -73,7 +74,9 @@ def read_samples(path: Path, tasks: dict[str, Task]) -> list[Sample]:
     return found
 
 
-def _sample(line: str, where: str, tasks: dict[str, Task], prefix: str, seen: Counter[str]) -> Sample:
+def _sample(
+    line: str, where: str, tasks: dict[str, Task], prefix: str, seen: Counter[tuple[str, str | None]]
+) -> Sample:
     try:
         row: Any = json.loads(line)
     except ValueError as error:
@@ -92,12 +95,16 @@ def _sample(line: str, where: str, tasks: dict[str, Task], prefix: str, seen: Co
     if "\0" in program or not program.isprintable() and any("\ud800" <= c <= "\udfff" for c in program):
         msg = f"{where}: its {name} holds characters that no program has (NUL or half a code point); mend the line"
         raise InputError(msg)
-    attempt = row.get("attempt", seen[task])
+    model = row.get("model")
+    if model is not None and not isinstance(model, str):
+        msg = f"{where}: model {one_line(model, 40)!r} is no text; name who wrote the program, or leave it out"
+        raise InputError(msg)
+    attempt = row.get("attempt", seen[task, model])
     if not isinstance(attempt, int) or isinstance(attempt, bool):
         msg = f"{where}: attempt {one_line(attempt, 40)!r} is no whole number"
         raise InputError(msg)
-    seen[task] += 1
-    return Sample(task, attempt, program)
+    seen[task, model] += 1
+    return Sample(task, attempt, program, model)
 
 
 def _known(task: str, where: str, tasks: dict[str, Task], prefix: str) -> str:
