@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,9 +45,9 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
-        temporary = Path(name)
-        os.close(handle)
+        # Named before it is there: an interrupt between the two would leave a file that nobody knows.
+        temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.tmp"
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         yield temporary
         _settle(temporary, path)
     except BaseException as error:
@@ -86,7 +86,8 @@ def atomic_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+        temporary = folder / f".writing-{secrets.token_hex(6)}"
+        temporary.mkdir(mode=0o700)
         (temporary / "new").mkdir()
         yield temporary / "new"
         _settle_all(temporary, folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,13 @@ def dump(report: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     # A lone surrogate (a file name that is not UTF-8) must not lose the whole report: it is written as "?".
     text = (dumps(report) + "\n").encode("utf-8", errors="replace")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    # Named before it is there: an interrupt between the two would leave a file that nobody knows.
+    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with part.open("xb") as stream:
             stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # mkstemp makes 0600; a report is as readable as any other file
-        Path(name).replace(target)
+        part.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     return target

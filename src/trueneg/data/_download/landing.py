@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,18 +31,14 @@ def kept(path: Path, file: File, item: Dataset) -> bool:
 @contextmanager
 def landing(path: Path, file: File) -> Iterator[IO[bytes]]:
     """Give a file to write to; it is moved to its place only if it is then the published one."""
-    handle = tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False)  # noqa: SIM115 - closed below, moved, and never left
-    part = Path(handle.name)
+    # Named before it is there: an interrupt between the two would leave a file that nobody knows.
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with handle:
+        with part.open("xb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
         _refuse_another(part, file)
-        # A temporary file is readable by its owner alone; data shared by a team must not be.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
