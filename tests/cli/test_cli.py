@@ -63,3 +63,12 @@ def test_claim_without_its_data_is_not_run_and_never_held(tmp_path, monkeypatch)
     (row,) = json.loads(done.stdout)
     assert row["holds"] is None
     assert "trueneg data get uci" in row["not_run"]
+
+
+def test_help_lists_every_command_in_the_order_of_use():
+    """A new user reads from the top: demo and audit first, the house's own last, and no command outside a group."""
+    told = _run("--help").stdout
+    names = "demo audit review explain report repair compare diff run-code label mine evaluate fit predict claims data"
+    places = [told.index(f"\n│ {name} ") for name in names.split()]
+    assert places == sorted(places)
+    assert " Commands " not in told

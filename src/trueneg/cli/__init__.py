@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from trueneg import __version__
 from trueneg.core.errors import ClaimNotRun, TruenegError
@@ -15,64 +15,126 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,  # main tells it
 )
-claims_app = App(name="claims", help="Hold every system to its paper's result, and to a sabotage that must fail.")
-data_app = App(name="data", help="The real data sets that the claims run on.")
+# The help lists commands in the order of use.
+_FIND, _MEND, _MAKE, _FIT, _OWN = (
+    Group(title, sort_key=place)
+    for place, title in enumerate(
+        ("Find what is wrong", "Repair it", "Make and check tables of your own", "Fit and predict", "trueneg itself")
+    )
+)
+claims_app = App(
+    name="claims",
+    group=_OWN,
+    sort_key=0,
+    help="Hold every system to its paper's result, and to a sabotage that must fail.",
+)
+data_app = App(name="data", group=_OWN, sort_key=1, help="The real data sets that the claims run on.")
 app.command(
     "trueneg.cli.audit:audit",
     name="audit",
-    help="Audit a labelled table: which labels are wrong, which figure to trust, what to do.",
+    group=_FIND,
+    sort_key=1,
+    help="Audit a labelled table, or judged attempts: what is wrong, which figure to trust, what to do.",
 )
-app.command("trueneg.cli.demo:demo", name="demo", help="Run the main job on real data with planted label errors.")
+app.command(
+    "trueneg.cli.demo:demo",
+    name="demo",
+    group=_FIND,
+    sort_key=0,
+    help="Run the main job on real data with planted label errors.",
+)
 app.command(
     "trueneg.cli.compare:compare",
     name="compare",
+    group=_MEND,
+    sort_key=1,
     help="Compare remedies on your own data: which way to train beats the model as it is, and by how much.",
 )
-app.command("trueneg.cli.explain:explain", name="explain", help="Say what a finding code means and what to do.")
+app.command(
+    "trueneg.cli.explain:explain",
+    name="explain",
+    group=_FIND,
+    sort_key=3,
+    help="Say what a finding code means and what to do.",
+)
 app.command(
     "trueneg.cli.review:review",
     name="review",
+    group=_FIND,
+    sort_key=2,
     help="Draw a random sample for a person to judge, so that the audit's figures get an interval.",
 )
 app.command(
     "trueneg.cli.repair:repair",
     name="repair",
+    group=_MEND,
+    sort_key=0,
     help="Write the audited table again with an action applied to its suspects.",
 )
-app.command("trueneg.cli.diff:diff", name="diff", help="Put two audits side by side: before and after a repair.")
 app.command(
-    "trueneg.cli.fit:fit", name="fit", help="Fit a head or rejecter to labelled data, and keep it without pickle."
+    "trueneg.cli.diff:diff",
+    name="diff",
+    group=_MEND,
+    sort_key=2,
+    help="Put two audits side by side: before and after a repair.",
 )
 app.command(
-    "trueneg.cli.predict:predict", name="predict", help="Label data with a model that fit wrote, batch by batch."
+    "trueneg.cli.fit:fit",
+    name="fit",
+    group=_FIT,
+    sort_key=0,
+    help="Fit a head or rejecter to labelled data, and keep it without pickle.",
+)
+app.command(
+    "trueneg.cli.predict:predict",
+    name="predict",
+    group=_FIT,
+    sort_key=1,
+    help="Label data with a model that fit wrote, batch by batch.",
 )
 app.command(
     "trueneg.cli.label:label",
     name="label",
+    group=_MAKE,
+    sort_key=1,
     help="Label posts with sentiment, subjectivity and emotion, with the provenance of every label.",
 )
 app.command(
     "trueneg.cli.run_code:run_code",
     name="run-code",
+    group=_MAKE,
+    sort_key=0,
     help="Run generated programs on hidden tests in a sandbox, and write an attempts table.",
 )
 app.command(
     "trueneg.cli.mine:mine",
     name="mine",
+    group=_MAKE,
+    sort_key=2,
     help="Mine hard negatives for a retriever, and know what each rule against false ones costs.",
 )
 app.command(
     "trueneg.cli.evaluate:evaluate",
     name="evaluate",
+    group=_MAKE,
+    sort_key=3,
     help="Evaluate a ranker's run on judgments, with intervals, and against another run.",
 )
-app.command("trueneg.cli.report:report", name="report", help="Draw an audit's page again from its JSON.")
+app.command(
+    "trueneg.cli.report:report",
+    name="report",
+    group=_FIND,
+    sort_key=4,
+    help="Draw an audit's page again from its JSON.",
+)
 claims_app.command("trueneg.cli.claims:list_claims", name="list")
 claims_app.command("trueneg.cli.claims:run_claims", name="run")
 data_app.command("trueneg.cli.data:list_data", name="list")
 data_app.command("trueneg.cli.data:get_data", name="get")
 app.command(claims_app)
 app.command(data_app)
+for flag in ("--help", "--version"):
+    app[flag].group = (_OWN,)
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
