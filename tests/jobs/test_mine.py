@@ -73,6 +73,43 @@ def test_from_a_folder_to_files(folder, tmp_path):
     assert "http" not in page.split("</style>")[1]
 
 
+def test_vectors_by_id_mine_what_rows_in_order_do(folder, tmp_path):
+    """Vectors in another order, found by their ids, must give the same negatives; a lost one is named."""
+    place = tmp_path / "vectors"
+    place.mkdir()
+    rng = np.random.default_rng(1)
+    for name, source in (("queries", "q"), ("corpus", "d")):
+        rows = np.load(folder / f"{source}.npy")
+        order = rng.permutation(len(rows))
+        np.save(place / f"{name}.npy", rows[order])
+        (place / f"{name}.ids").write_text("".join(f"{name[0]}{i}\n" for i in order))
+    by_id = mine(folder, tmp_path / "a", Options(encoder=f"numpy:{place}", rule="none"))
+    mine(folder, tmp_path / "b", _options(folder, rule="none"))
+    assert len(by_id.negatives)
+    a, b = (pq.read_table(tmp_path / name / "negatives.parquet") for name in "ab")
+    assert a.equals(b)
+    ids = (place / "corpus.ids").read_text().split("\n")
+    (place / "corpus.ids").write_text("\n".join(["elsewhere", *ids[1:]]))
+    with pytest.raises(InputError, match=f"1 of 300 ids have no vector, the first is '{ids[0]}'"):
+        mine(folder, tmp_path / "c", Options(encoder=f"numpy:{place}", rule="none"))
+    assert not list(tmp_path.glob("c/negatives*"))
+
+
+def test_an_encoder_is_chosen_by_name(folder, tmp_path):
+    """A static model's folder goes in place of the default; a name that leads nowhere is one line."""
+    model2vec = pytest.importorskip("model2vec", reason="needs the extra model2vec")
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {word: i for i, word in enumerate(["[UNK]", *WORDS])}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    table = np.random.default_rng(0).normal(size=(len(words), 8)).astype(np.float32)
+    model2vec.StaticModel(table, made, normalize=True).save_pretrained(tmp_path / "m")
+    done = mine(folder, tmp_path / "out", Options(encoder=f"model2vec:{tmp_path / 'm'}", rule="none", n=3))
+    assert len(done.negatives) == 90
+    with pytest.raises(InputError, match=r"there is no model\.onnx"):
+        mine(folder, tmp_path / "none", Options(encoder=f"onnx:{tmp_path}"))
+
+
 def test_the_rules_are_side_by_side_at_equal_hardness(folder, tmp_path):
     """Each rule must tell its yield, its hardness, and the plain shift of ranks that is as easy."""
     done = mine(folder, tmp_path / "out", _options(folder, rule="percent", n=3))

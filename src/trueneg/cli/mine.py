@@ -39,7 +39,8 @@ def mine(
     source
         Where candidates come from: dense, bm25, fusion, or the path of a run.
     encoder
-        minilm (inside a package), or a folder or name for sentence-transformers.
+        minilm or minilm-int8 (inside packages); onnx:FOLDER, model2vec:FOLDER or torch:FOLDER; numpy:FOLDER for vectors
+        by id (queries.npy and .ids, corpus.npy and .ids); or a folder or name for sentence-transformers.
     embeddings
         Two .npy files in place of an encoder: of the queries and of the documents, in the order of their files.
     rule

@@ -10,7 +10,12 @@ _PUBLIC = {
     "CallableEncoder": "text",
     "ContrastiveEncoder": "contrastive",
     "EfficientNetLite0": "efficientnet",
+    "GivenVectors": "given",
+    "OnnxEncoder": "onnx",
+    "Recipe": "tokens",
     "SentenceEncoder": "text",
+    "StaticEncoder": "static",
+    "TorchEncoder": "module",
     "text_encoder": "text",
     "train_contrastive": "contrastive",
 }

