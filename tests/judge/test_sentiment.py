@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -391,6 +392,37 @@ def test_bad_input_of_label_is_one_line(tmp_path, capsys, arguments, told):
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_labels_go_beside_the_input_once(tmp_path, capsys):
+    """Without --to the labels stand beside the posts, and a second run does not write over what people filled in."""
+    path = tmp_path / "posts.csv"
+    path.write_text("title\ngood\n")
+    for code in (0, 2):
+        with pytest.raises(SystemExit) as ended:
+            main(["label", str(path), "--text", "title", "--emotion", "none"])
+        assert ended.value.code == code
+    assert pd.read_csv(tmp_path / "posts.labelled.csv")["title_sentiment"].tolist() == ["positive"]
+    told = capsys.readouterr().err
+    assert "is there already" in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["vaderSentiment", "textblob"])
+def test_a_missing_labeller_tells_the_cure(tmp_path, capsys, monkeypatch, package):
+    """Without the extra the command must be one line that can be pasted, and no file."""
+    for name in (package, f"{package}.en"):
+        monkeypatch.setitem(sys.modules, name, None)
+    load.cache_clear()
+    path = tmp_path / "posts.csv"
+    path.write_text("title\ngood\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["label", str(path), "--text", "title", "--emotion", "none"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert f"{package} is needed here and is not installed: pip install 'trueneg[label]'" in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "posts.labelled.csv").exists()
 
 
 def test_the_card_asks_what_the_data_raise():

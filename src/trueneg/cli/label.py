@@ -8,7 +8,7 @@ from pathlib import Path
 def label(
     path: Path,
     *,
-    to: Path,
+    to: Path | None = None,
     text: str = "title,description",
     url: str | None = None,
     date: str | None = None,
@@ -26,7 +26,8 @@ def label(
     path
         CSV, TSV, Parquet, JSONL or Arrow, one row a post.
     to
-        The table to write; its name says the format.
+        The table to write; its name says the format. By default NAME.labelled beside the input, of its format; that
+        one is never written over, since people may have put labels in it.
     text
         Text columns, separated by commas; each is labelled apart.
     url
@@ -51,6 +52,7 @@ def label(
     if not path.is_file():
         msg = f"{path}: there is no such file"
         raise InputError(msg)
+    to = _beside(path) if to is None else to
     from rich.console import Console
 
     from trueneg.jobs.label.run import label as run_label
@@ -74,3 +76,15 @@ def label(
     first = next(iter(done.shares))
     say(f"Next: fill a column {first}_human for a few hundred rows drawn at random, then:")
     say(f"trueneg audit {to} --label {first} --quick")
+
+
+def _beside(path: Path) -> Path:
+    """Return where labels go by default, ``posts.labelled.csv.gz`` for ``posts.csv.gz``; what is there is kept."""
+    from trueneg.core.errors import InputError
+
+    stem, dot, ends = path.name.partition(".")
+    to = path.with_name(f"{stem}.labelled{dot}{ends}")
+    if to.exists():
+        msg = f"{to} is there already, perhaps with labels of people in it; say --to to write it over, or elsewhere"
+        raise InputError(msg)
+    return to
