@@ -294,6 +294,26 @@ def test_the_command_streams_and_the_audit_corrects(tmp_path, capsys):
     assert finding["status"] == "finding"
 
 
+@pytest.mark.parametrize(
+    ("human", "by", "told"),
+    [
+        (["negative", "positive"] * 20, "hub/GPT-9", "row 1: title_sentiment_human is by hub/GPT-9"),
+        (["negative", "positive", *[None] * 38], "Ann", "2 human labels: label ten rows at least"),
+    ],
+)
+def test_human_labels_that_cannot_be_used_are_told(tmp_path, capsys, human, by, told):
+    """Gold by the labeller itself and too few labels must be told where they are read, not skipped in silence."""
+    about = "raw texts; vaderSentiment 3.3.2, threshold 0.05; language model gpt-9 @ http://host, seed 0"
+    frame = pd.DataFrame({"title": [f"text {i}" for i in range(40)], "title_sentiment": ["negative", "positive"] * 20})
+    frame["title_sentiment_human"], frame["human_by"], frame["labelled_by"] = human, by, about
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(SystemExit):
+        main(["audit", str(tmp_path / "a.csv"), "--label", "title_sentiment", "--quick"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert told in said
+    assert "TN650" in said
+
+
 @pytest.mark.slow
 def test_a_model_of_the_hub_labels_and_cuts_long_texts(tmp_path, monkeypatch):
     """A classifier in a folder must label by its own class names, and a text beyond its length must not break it."""

@@ -3,7 +3,8 @@
 A column that a lexicon or a model filled says how often it says a class, not how often the class is there. Where some
 rows have a human label too, in a column of the same name that ends in ``_human`` (as ``title_sentiment_human`` beside
 ``title_sentiment``), the shares are corrected by the whole table of errors, with an interval that holds its noise. The
-human labels must be those of rows drawn at random.
+human labels must be those of rows drawn at random. Where a column ``human_by`` (or ``truth_by``) says that one of those
+in ``labelled_by`` made them, they are refused: a model's agreement with itself measures nothing.
 
 Remedy: report the corrected shares; where a class is found too seldom, take another labeller, or have more rows
 labelled by people.
@@ -11,9 +12,11 @@ labelled by people.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from trueneg.core.errors import InputError
+from trueneg.data.readers import one_line
 from trueneg.jobs.audit.findings import Finding
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 CODE, TITLE = "TN650", "Automatic labels against human ones"
 _ENDS = ("_human", "_gold")
+_BY = ("human_by", "truth_by", "gold_by")
+_NAMES = re.compile(r"[\s,;]+")  # what parts the words of labelled_by
 
 
 def run(context: Context) -> Finding:
@@ -31,15 +36,14 @@ def run(context: Context) -> Finding:
     if not pairs:
         wish = "no column of human labels; name one as the automatic column, ending in _human"
         return Finding(CODE, TITLE, "not applicable", wish)
-    by = set(_values(context, "labelled_by")) if "labelled_by" in context.arrow.column_names else set()
     told, audits, refused = [], [], []
     for automatic, human in pairs:
         try:
+            _refuse_own_gold(context, human)
             found = audit_labels(
                 _values(context, automatic),
                 _values(context, human),
                 group=None if context.groups is None else context.groups.tolist(),
-                labelled_by=str(by.pop()) if len(by) == 1 else None,
             )
         except InputError as error:
             refused.append(f"{automatic}: {error}")
@@ -48,7 +52,7 @@ def run(context: Context) -> Finding:
         shares = "; ".join(f"{c.name} {c.naive} as labelled, {c.corrected} corrected" for c in found.classes)
         told.append(f"{automatic} agrees with {found.n_human:,} human labels on {found.accuracy}: {shares}")
     if not audits:
-        return Finding(CODE, TITLE, "skipped", "; ".join(refused))
+        return Finding(CODE, TITLE, "advice", "; ".join(refused), severity="medium")
     worst, apart = _worst(audits)
     status: Any = "finding" if apart else "passed"
     return Finding(
@@ -63,6 +67,27 @@ def run(context: Context) -> Finding:
         remedy="report the corrected shares; label more rows by hand, or take another labeller" if apart else "",
         details={name: _details(found) for name, found in audits},
     )
+
+
+def _refuse_own_gold(context: Context, human: str) -> None:
+    """Refuse "human" labels by one of the labellers, whose names stand in ``labelled_by`` among their settings."""
+    names = context.arrow.column_names
+    by = next((name for name in _BY if name in names), None)
+    if by is None or "labelled_by" not in names:
+        return
+    columns = [_values(context, name) for name in (human, by, "labelled_by")]
+    known = {text: {_plain(part) for part in _NAMES.split(str(text))} for text in set(columns[2])}
+    for row, (said, who, labellers) in enumerate(zip(*columns, strict=True), 1):
+        if said not in (None, "") and who not in (None, "") and _plain(who) in known[labellers]:
+            msg = (
+                f"row {row:,}: {human} is by {one_line(who, 40)}, which is in labelled_by too; agreement with itself "
+                "measures nothing: have people label rows"
+            )
+            raise InputError(msg)
+
+
+def _plain(name: Any) -> str:
+    return "".join(c for c in str(name).lower().rpartition("/")[2] if c.isalnum())
 
 
 def _pairs(names: list[str]) -> list[tuple[str, str]]:
