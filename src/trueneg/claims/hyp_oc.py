@@ -22,51 +22,66 @@ class HypOcCifar:
     system = "reject.hyp_oc"
     paper = "Narayan, Patel (2024), Hyp-OC: Hyperbolic One Class Classification, arXiv 2404.14406"
     statement = (
-        "CIFAR-10, one class against nine, frozen features of EfficientNet-Lite0 that are not centred: with "
-        "pseudo-negatives around the running mean the AUROC over the ten classes is 0.565 or more on average"
+        "CIFAR-10, one class against nine, 300 photographs to learn from, frozen features of EfficientNet-Lite0: the "
+        "AUROC over the ten classes is 0.62 or more on average"
     )
-    control = "pseudo-negatives are drawn around 0"
-    AREA = 0.565
+    control = "learns from photographs of all classes"
+    AREA = 0.62
     ROWS, TEST = 300, 100
 
     def run(self, seed: int, *, full: bool = False) -> Evidence:
-        """Measure the method, the sabotage, and what else one would use on the same rows; faces under ``full``."""
+        """Measure the method, the sabotage, and what else one would use; every part left out, and faces, under full."""
         X, label, test, kind = _features()
         rng = np.random.default_rng(seed)
         areas: dict[str, list[float]] = {}
         for c in range(10):
             rows = rng.permutation(np.flatnonzero(label == c))[: self.ROWS]
-            for name, area in _areas(X[rows], test, kind == c, seed).items():
+            mixed = rng.permutation(len(X))[: self.ROWS]
+            found = _areas(X[rows], X[mixed], test, kind == c, seed) | (
+                _parts(X[rows], test, kind == c, seed) if full else {}
+            )
+            for name, area in found.items():
                 areas.setdefault(name, []).append(area)
         mean = {name: float(np.mean(found)) for name, found in areas.items()}
         measured: dict[str, float | str] = {f"mean AUROC, {name}": round(value, 3) for name, value in mean.items()}
         if full:
             measured |= _faces(seed)
-        return Evidence(mean["as features come"] >= self.AREA, mean["drawn around 0"] >= self.AREA, measured)
+        return Evidence(mean["Hyp-OC"] >= self.AREA, mean["learned from all classes"] >= self.AREA, measured)
 
 
-def _areas(X: Any, test: Any, known: Any, seed: int) -> dict[str, float]:
-    """Return the AUROC of the method in its forms, and of two others, on features of one class."""
+def _areas(X: Any, mixed: Any, test: Any, known: Any, seed: int) -> dict[str, float]:
+    """Return the AUROC of the method, of the sabotage, of the flat head, and of two others, on rows of one class."""
     from sklearn.ensemble import IsolationForest
     from sklearn.svm import OneClassSVM
 
     from trueneg.core.detection import auroc_of
 
+    mean, scale = X.mean(axis=0), X.std(axis=0) + 1e-6
+    rows, new = (X - mean) / scale, (test - mean) / scale
+    scores = {
+        "Hyp-OC": _scored(X, test, seed),
+        "learned from all classes": _scored(mixed, test, seed),
+        "the same head without curvature": _scored(X, test, seed, curvature=0.0),
+        "one-class SVM": OneClassSVM(nu=0.1).fit(rows).score_samples(new),
+        "isolation forest": IsolationForest(random_state=seed).fit(rows).score_samples(new),
+    }
+    return {name: auroc_of(known, found) for name, found in scores.items()}
+
+
+def _parts(X: Any, test: Any, known: Any, seed: int) -> dict[str, float]:
+    """Return the AUROC with one part of the method left out, or as the authors' code has it."""
+    from trueneg.core.detection import auroc_of
+
     # Of variance 1 but not of mean 0: where the mean is 0, a draw around it and one around 0 are the same.
     scale = X.std(axis=0) + 1e-6
     rows, new = X / scale, test / scale
-    centre = rows.mean(axis=0)
     scores = {
-        "as features come": _scored(rows, new, seed, standardize=False),
-        "drawn around 0": _scored(rows, new, seed, around_zero=True, standardize=False),
-        "standardised (the default)": _scored(rows, new, seed),
-        "standardised, no curvature": _scored(rows, new, seed, curvature=0.0),
-        "standardised, no pairs": _scored(rows, new, seed, pc_weight=0.0),
-        "standardised, c = 1": _scored(rows, new, seed, curvature=1.0),
-        "standardised, c = 1, no clipping": _scored(rows, new, seed, curvature=1.0, clip_norm=None),
-        "standardised, authors' code": _scored(rows, new, seed, compat="reference"),
-        "one-class SVM": OneClassSVM(nu=0.1).fit(rows - centre).score_samples(new - centre),
-        "isolation forest": IsolationForest(random_state=seed).fit(rows).score_samples(new),
+        "not centred, drawn around the mean": _scored(rows, new, seed, standardize=False),
+        "not centred, drawn around 0": _scored(rows, new, seed, around_zero=True, standardize=False),
+        "without pairs": _scored(X, test, seed, pc_weight=0.0),
+        "c = 1": _scored(X, test, seed, curvature=1.0),
+        "c = 1, no clipping": _scored(X, test, seed, curvature=1.0, clip_norm=None),
+        "authors' code": _scored(X, test, seed, compat="reference"),
     }
     return {name: auroc_of(known, found) for name, found in scores.items()}
 
@@ -76,7 +91,7 @@ def _scored(X: Any, test: Any, seed: int, *, around_zero: bool = False, **option
 
     model = HyperbolicOneClass(random_state=seed, **options)
     if around_zero:
-        model._negatives = _AroundZero  # the sabotage
+        model._negatives = _AroundZero  # what the running mean is there for
     return model.fit(X).score_samples(test)
 
 
