@@ -78,10 +78,13 @@ def test_all_checks_with_truth(tmp_path):
 def test_types_of_errors_are_those_of_the_file(tmp_path, name):
     """Types that people gave are counted among accepted wrong attempts alone, codes such as 0 included."""
     rows = [
-        {"problem": i, "accepted": int(i < 8), "truth": int(i >= 6), name: [0, 1, 1, 2, None, 1][i % 6]}
+        {"problem": i, "accepted": int(i < 8), "truth": int(i >= 6), name: kind, "mistake_index": kind}
         for i in range(10)
+        for kind in [[0, 1, 1, 2, None, 1][i % 6]]
     ]
     found = by_code(audit(write(tmp_path / "a.jsonl", rows), select=["TN601"]))["TN601"]
+    steps = found.details["wrong ones by first wrong step, as the file has it"]
+    assert steps == {"1": 1, "2": 3, "3": 1}  # told from 1
     told = found.details["wrong ones by type of error, as the file has it"]
     assert [(k, v.split(",")[0]) for k, v in told.items()] == [("1", "3"), ("0", "1"), ("2", "1")]
 

@@ -191,6 +191,9 @@ def test_inspect_logs_of_both_forms(tmp_path):
         assert found["accepted"].tolist() == [1, -1, -1]
         assert found["correct"].tolist() == [0, 1, -1]
         assert found["outcome"].tolist() == ["accept", "abstain", "error"]
+    (tmp_path / "twice.json").write_text(json.dumps({"samples": [*samples, samples[0]]}))
+    with pytest.raises(InputError, match=r"attempt 1 at q is there twice \(samples 1 and 4\)"):
+        read_inspect(tmp_path / "twice.json")
     with pytest.raises(InputError, match="has no scorer 'x'"):
         read_inspect(tmp_path / "log.json", verifier="x")
 

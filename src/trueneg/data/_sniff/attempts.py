@@ -25,6 +25,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "cost": ("cost", "tokens"),
     "judge": ("judge", "verifier"),
     "truth_by": ("truth_by", "gold_by"),
+    "first_wrong": ("first_wrong", "mistake_index"),
     "error_type": ("error_type", "false_positive_type", "type"),
 }
 GROUPS = ("model", "dataset", "data_set", "difficulty", "level", "decoding", "method", "temperature")

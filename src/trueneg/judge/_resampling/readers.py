@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from trueneg.core.errors import InputError
+from trueneg.data.readers import one_line
 
 # The field's words for how a run ended, in ours.
 _STATUS = {"pass": "accept", "success": "accept", "fail": "reject", "failed": "reject", "timeout": "timeout"}
@@ -71,7 +72,7 @@ def read_inspect(path: str | Path, *, verifier: str | None = None, truth: str | 
     Raises
     ------
     InputError
-        Not such a log, no sample, or no such scorer.
+        Not such a log, no sample, no such scorer, or one epoch of a sample twice.
     """
     samples = _inspect_samples(Path(path))
     names = list(dict.fromkeys(name for one in samples for name in (one.get("scores") or {})))
@@ -95,6 +96,14 @@ def read_inspect(path: str | Path, *, verifier: str | None = None, truth: str | 
 
 
 def _columns(rows: list[tuple[str, int, str, str]]) -> dict[str, np.ndarray]:
+    first: dict[tuple[str, int], int] = {}
+    for place, (task, number, _, _) in enumerate(rows, 1):
+        if (before := first.setdefault((task, number), place)) != place:
+            msg = (
+                f"attempt {number} at {one_line(task, 60)} is there twice (samples {before:,} and {place:,}): "
+                "number the attempts apart, or drop the copy."
+            )
+            raise InputError(msg)
     problem, attempt, base, plus = (np.array(column) for column in zip(*rows, strict=True))
     accepted = np.where(base == "accept", 1, np.where(base == "reject", 0, -1)).astype(np.int8)
     # Whatever fails the base tests is wrong, whether or not the plus tests were run.

@@ -41,6 +41,8 @@ class AttemptsContext:
         Model, data set, difficulty, decoding, where there are such columns.
     error_type : list or None
         Kind of error as the file has it.
+    first_wrong : (n,) float64 or None
+        First wrong step as the file has it, from 0; NaN where it has none.
     cost_fp : float or None
         Cost of a wrong answer, where a correct one brings 1.
     review : Reviewed or None
@@ -59,6 +61,7 @@ class AttemptsContext:
     cost: np.ndarray | None
     groups: dict[str, np.ndarray]
     error_type: list[Any] | None
+    first_wrong: np.ndarray | None
     cost_fp: float | None
     review: Reviewed | None
     quick: bool
@@ -204,6 +207,7 @@ def context_of(
         _numbers(texts("cost"), "cost", where),
         groups,
         texts("error_type"),
+        _numbers(texts("first_wrong"), found.get("first_wrong", ""), where),
         _cost(roles.cost_fp),
         review,
         quick,

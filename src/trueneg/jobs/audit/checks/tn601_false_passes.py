@@ -3,9 +3,9 @@
 A check of the final answer, a test suite or a judge lets pass what only looks right. This finding gives the share of
 wrong ones among the accepted attempts, from the column ``truth`` and from a review, and names where they sit: by
 model, data set, difficulty and decoding (columns of these names), by the first wrong step and the kind of error
-(where ``steps`` or ``solution`` holds the derivation; sums and products of numbers are computed again). A column
-``error_type`` (or ``type``) that names the kind of error, as a person saw it, is counted among the wrong ones. It also
-says what a training set of accepted attempts would take in.
+(where ``steps`` or ``solution`` holds the derivation; sums and products of numbers are computed again). Columns
+``error_type`` (or ``type``) and ``first_wrong`` (or ``mistake_index``, from 0), as people filled them, are counted
+among the wrong ones. It also says what a training set of accepted attempts would take in.
 
 Without any truth the share is unknown, and nothing in the verdicts can tell it: ``trueneg review`` draws the accepted
 attempts that a person should check, at random with known chances, and the next audit uses the answers. Answer
@@ -84,6 +84,8 @@ def run(context: AttemptsContext) -> Finding:
         details["wrong ones by kind of error that rules find"] = report.errors
     if context.error_type is not None:
         details["wrong ones by type of error, as the file has it"] = _types(context)
+    if context.first_wrong is not None:
+        details["wrong ones by first wrong step, as the file has it"] = _steps(context)
     if report.first_wrong:
         details["wrong ones by first wrong step that rules find"] = {
             str(k + 1): v for k, v in report.first_wrong.items()
@@ -109,6 +111,13 @@ def run(context: AttemptsContext) -> Finding:
         details=details,
         figures=_figures(context),
     )
+
+
+def _steps(context: AttemptsContext) -> dict[str, int]:
+    """Count wrong ones by their first wrong step, from 1, in the order of the steps."""
+    given = np.full(0, np.nan) if context.first_wrong is None else context.first_wrong
+    steps = given[(context.accepted == 1) & (context.truth == 0) & np.isfinite(given) & (given >= 0)]
+    return {f"{int(step) + 1}": int(n) for step, n in zip(*np.unique(steps, return_counts=True), strict=True)}
 
 
 def _types(context: AttemptsContext) -> dict[str, str]:
