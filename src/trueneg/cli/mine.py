@@ -14,13 +14,13 @@ def mine(
     out: Path,
     source: Annotated[str, Parameter(name="--from")] = "dense",
     encoder: str = "minilm",
-    embeddings: Annotated[tuple[Path, Path] | None, Parameter(name="--embeddings")] = None,
+    embeddings: Annotated[tuple[Path, Path] | None, Parameter(negative="")] = None,
     rule: str = "auto",
     n: int = 5,
-    ranks: tuple[int, int] = (0, 100),
+    ranks: Annotated[tuple[int, int], Parameter(negative="")] = (0, 100),
     sampling: Literal["top", "random", "cyclic"] = "top",
     near: float = 0.9,
-    format: Annotated[list[str] | None, Parameter(name="--format")] = None,  # noqa: A002 - the option is called so
+    format: Annotated[list[str] | None, Parameter(negative="")] = None,  # noqa: A002 - the option is called so
     split: str | None = None,
     positive_from: float = 1.0,
     seed: int = 0,
