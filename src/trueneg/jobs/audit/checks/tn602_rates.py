@@ -25,6 +25,7 @@ from trueneg.jobs.audit.findings import Finding
 CODE = "TN602"
 TITLE = "Rates corrected for the verifier's errors"
 DATA = ("attempts",)
+_ALONE = "Truth is known for accepted ones alone: what is correct among the other"
 
 
 def run(context: AttemptsContext) -> Finding:
@@ -121,8 +122,8 @@ def _accepted_only(context: AttemptsContext, share: Estimate) -> Finding:
         CODE,
         TITLE,
         "finding" if off else "passed",
-        f"the verifier accepts {yes:.3f} of the attempts; {value} are accepted and correct. Truth is known for "
-        f"accepted ones alone: what is correct among the other {missed:,} cannot be told",
+        f"the verifier accepts {yes:.3f} of the attempts; {value} are accepted and correct"
+        + (f". {_ALONE} {missed:,} cannot be told" if missed else ""),
         severity="medium" if off else "none",
         estimate=value,
         unit="share of attempts",
