@@ -21,14 +21,20 @@ def page(lines: list[str], rules: list[Rule], chosen: Rule, data: Collection, po
     counts.insert(0, {"filter": "known positives", "removed": f"{mined.known:,}"})
     return render_mined(
         {
-            "title": f"Hard negatives of {data.where.parent.name or data.where.name}",
-            "lines": lines,
+            "title": f"Hard negatives of {_named(data)}",
+            "lines": [line.removeprefix("- ") for line in lines],
             "rules": [rule.row() for rule in rules],
             "chosen": chosen.name,
             "counts": counts,
             "examples": _examples(chosen, data, positives),
         }
     )
+
+
+def _named(data: Collection) -> str:
+    """Return the name of the folder that the user gave: judgments may lie in a folder of their own within it."""
+    where = data.where.absolute()
+    return (where.parent.parent if where.parent.name == "qrels" else where.parent).name or where.name
 
 
 def _examples(chosen: Rule, data: Collection, positives: Positives) -> list[dict[str, Any]]:
