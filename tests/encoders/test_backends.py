@@ -256,6 +256,8 @@ def test_bad_models_are_one_line(tmp_path):
     (folder / "onnx" / "model.onnx").write_bytes(b"no model")
     with pytest.raises(InputError, match="no model that onnxruntime can run"):
         OnnxEncoder(folder).encode(["a"])
+    with pytest.raises(InputError, match="no model that onnxruntime can run"):
+        text_encoder(f"onnx:{folder}", folder=tmp_path / "cache").encode(["a"])
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(InputError, match="is no tokenizer"):
         OnnxEncoder(folder).encode(["a"])

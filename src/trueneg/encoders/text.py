@@ -179,7 +179,7 @@ class CachedEncoder:
     ----------
     encoder : TextEncoder
     folder : str or Path
-        Made where it is missing.
+        Made where it is missing, once there are vectors to keep.
     """
 
     def __init__(self, encoder: TextEncoder, folder: str | Path) -> None:
@@ -202,7 +202,6 @@ class CachedEncoder:
         """
         if not len(texts):
             return self.encoder.encode(texts)
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self.key(texts)}.npy"
         tell = progress or (lambda *_: None)
         if not path.exists():
@@ -237,6 +236,9 @@ class CachedEncoder:
                 raise InputError(msg)
             if store is None:
                 shape = (len(texts), value.shape[1])
+                self.folder.mkdir(
+                    parents=True, exist_ok=True
+                )  # not before: a model that cannot be loaded leaves nothing
                 store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
             store[rows] = value
             store.flush()
