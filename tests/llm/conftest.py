@@ -15,7 +15,7 @@ class ChatServer:
     """Answers through ``model(body) -> text or completion``; ``faults`` are used up one a request."""
 
     def __init__(self, model):
-        self.model, self.faults, self.bodies, self.delay = model, [], [], 0.0
+        self.model, self.faults, self.bodies, self.delay, self.hang = model, [], [], 0.0, 3.0
         self.asked, self.answered, self.at_once, self.most = Counter(), Counter(), 0, 0
         self.times, self.lock = [], threading.Lock()
         outer = self
@@ -60,7 +60,7 @@ class ChatServer:
             code, headers = fault
             return self.send(request, code, b'{"error": {"message": "busy"}}', headers)
         if fault == "hang":
-            time.sleep(3)
+            time.sleep(self.hang)
         time.sleep(self.delay)
         found = self.model(body)
         if isinstance(found, str):

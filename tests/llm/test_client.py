@@ -364,6 +364,10 @@ def test_a_real_model_behind_a_real_server(serve, token, tmp_path):
     again = LanguageModel(client, cache=tmp_path / "c.sqlite", max_tokens=24)
     assert again.generate(prompts, n=2, seed=3) == texts
     assert again.usage.asked == 0
+    server.faults, server.hang = ["hang"], 12.0
+    patient = _client(server, token, timeout=10.0, total=120.0)
+    assert LanguageModel(patient, max_tokens=4).generate(["Say no."], seed=2)[0][0].strip()
+    assert patient.retried >= 1
     judge = ModelVerifier(LanguageModel(client, max_tokens=120))
     found = judge.verify(["What is 2 + 2?"] * 2, ["4", "5"])
     assert set(found.outcome.tolist()) <= {"accept", "reject", "unparsed"}
