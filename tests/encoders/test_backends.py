@@ -187,7 +187,9 @@ def test_a_fingerprint_is_content_model_and_parameters(tmp_path):
     others = [OnnxEncoder(tmp_path / "moved", prompt="query: "), OnnxEncoder(tmp_path / "moved", recipe=Recipe(9))]
     found = [one.fingerprint for one in others]
     _onnx(tmp_path / "moved" / "onnx" / "model.onnx", table=TABLE + 1)
-    assert len({first, *found, OnnxEncoder(tmp_path / "moved").fingerprint}) == 4
+    found.append(OnnxEncoder(tmp_path / "moved").fingerprint)
+    (tmp_path / "moved" / "onnx" / "model.onnx_data").write_bytes(b"weights of a large model")
+    assert len({first, *found, OnnxEncoder(tmp_path / "moved").fingerprint}) == 5
 
     encoder = _torch_encoder(tmp_path)
     before = encoder.fingerprint

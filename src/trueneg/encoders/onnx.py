@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import mmap
@@ -72,7 +73,10 @@ class OnnxEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """Content of the model and its tokenizer, recipe and prompt."""
-        mark = content([self._path, self._folder / "tokenizer.json"])
+        weights = sorted(
+            self._path.parent.glob(f"{glob.escape(self._path.name)}*")
+        )  # and model.onnx_data of large ones
+        mark = content([*weights, self._folder / "tokenizer.json"])
         return json.dumps(["onnx", mark, *astuple(self.recipe), self.prompt, self.batch_size])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
