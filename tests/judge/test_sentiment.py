@@ -422,7 +422,7 @@ def test_labels_go_beside_the_input_once(tmp_path, capsys):
         with pytest.raises(SystemExit) as ended:
             main(["label", str(path), "--text", "title", "--emotion", "none"])
         assert ended.value.code == code
-    assert pd.read_csv(tmp_path / "posts.labelled.csv")["title_sentiment"].tolist() == ["positive"]
+    assert pd.read_csv(tmp_path / "posts_labelled.csv")["title_sentiment"].tolist() == ["positive"]
     told = capsys.readouterr().err
     assert "is there already" in told
     assert told.count("\n") == 1
@@ -442,7 +442,7 @@ def test_a_missing_labeller_tells_the_cure(tmp_path, capsys, monkeypatch, packag
     assert ended.value.code == 2
     assert f"{package} is needed here and is not installed: pip install 'trueneg[label]'" in told
     assert told.count("\n") == 1
-    assert not (tmp_path / "posts.labelled.csv").exists()
+    assert not (tmp_path / "posts_labelled.csv").exists()
 
 
 def test_the_card_asks_what_the_data_raise():

@@ -26,7 +26,7 @@ def label(
     path
         CSV, TSV, Parquet, JSONL or Arrow, one row a post.
     to
-        The table to write; its name says the format. By default NAME.labelled beside the input, of its format; that
+        The table to write; its name says the format. By default NAME_labelled beside the input, of its format; that
         one is never written over, since people may have put labels in it.
     text
         Text columns, separated by commas; each is labelled apart.
@@ -79,11 +79,11 @@ def label(
 
 
 def _beside(path: Path) -> Path:
-    """Return where labels go by default, ``posts.labelled.csv.gz`` for ``posts.csv.gz``; what is there is kept."""
+    """Return where labels go by default, ``posts_labelled.csv.gz`` for ``posts.csv.gz``; what is there is kept."""
     from trueneg.core.errors import InputError
 
     stem, dot, ends = path.name.partition(".")
-    to = path.with_name(f"{stem}.labelled{dot}{ends}")
+    to = path.with_name(f"{stem}_labelled{dot}{ends}")
     if to.exists():
         msg = f"{to} is there already, perhaps with labels of people in it; say --to to write it over, or elsewhere"
         raise InputError(msg)
