@@ -257,3 +257,22 @@ def test_outcomes_of_real_samples_are_those_measured_before(tmp_path):
             differ.append((row, base, plus))
     assert len(rows) > 300
     assert len(differ) <= 0.01 * len(rows), differ
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DATA is None, reason="TRUENEG_DATA is not set")
+@needs_bwrap
+@pytest.mark.parametrize(("tests", "step"), [("mbpp+", 25), ("humaneval+", 20)])
+def test_references_of_both_sets_pass_and_nothing_fails(tests, step, tmp_path):
+    """On real tasks the reference must pass all tests, and a program that answers nothing must pass none."""
+    tasks = list(read_tasks(tests).values())[::step]
+    samples = [
+        {"task_id": task.id, "solution": program, "model": model}
+        for task in tasks
+        for model, program in (("reference", task.canonical), ("nothing", f"def {task.entry_point}(*_): pass"))
+    ]
+    run_code(_lines(tmp_path / "s.jsonl", samples), tests=tests, to=tmp_path / "a.jsonl")
+    rows = _read(tmp_path / "a.jsonl")
+    assert {row["dataset"] for row in rows} == {tests}
+    assert [row["problem"] for row in rows if row["model"] == "reference" and row["truth"] != 1] == []
+    assert [row["problem"] for row in rows if row["model"] == "nothing" and row["accepted"] != 0] == []
