@@ -157,6 +157,20 @@ def test_a_verifier_no_better_than_chance_is_a_finding(tmp_path):
     assert "no better than chance" in found.message
 
 
+@pytest.mark.parametrize(("loose", "apart"), [(0.1, False), (0.8, True)])
+def test_errors_that_differ_between_groups_are_told(tmp_path, loose, apart):
+    """A judge that is lax with one model must not be corrected by its errors on another without a word."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for i in range(600):
+        truth, model = int(rng.random() < 0.5), "ab"[i % 2]
+        lets_pass = 0.9 if truth else loose if model == "b" else 0.1
+        rows.append({"problem": i, "accepted": int(rng.random() < lets_pass), "truth": truth, "model": model})
+    details = by_code(audit(write(tmp_path / "a.jsonl", rows), select=["TN602"]))["TN602"].details
+    assert set(details["accepts wrong ones, by model"]) == {"a", "b"}
+    assert ("errors differ by model" in details) is apart
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -9,6 +9,9 @@ population. Both intervals hold the noise of the judged part, and count problems
 A verifier that accepts wrong attempts as often as correct ones cannot be corrected, and is a finding of its own. With
 truth for accepted attempts alone, the share that is accepted *and* correct can be told, and what was rejected wrongly
 cannot.
+
+Where a column tells models, data sets or difficulty apart, the verifier's errors are told for each; where their
+intervals lie apart, one correction for all holds for this mixture alone.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from trueneg.jobs.audit.findings import Finding
 CODE = "TN602"
 TITLE = "Rates corrected for the verifier's errors"
 DATA = ("attempts",)
+_SIDES, _EACH = 20, 10  # groups told apart; correct and wrong ones with truth that each must have
 _ALONE = "Truth is known for accepted ones alone: what is correct among the other"
 
 
@@ -47,6 +51,7 @@ def run(context: AttemptsContext) -> Finding:
         "attempts with truth": calibration.n,
         "problems with truth": calibration.n_items,
     }
+    details |= _by_group(context)
     try:
         calibration.require_better_than_chance()
     except InputError as error:
@@ -61,6 +66,27 @@ def run(context: AttemptsContext) -> Finding:
             details=details,
         )
     return _corrected(context, calibration, details)
+
+
+def _by_group(context: AttemptsContext) -> dict[str, Any]:
+    """Tell the verifier's errors by model, data set and so on, and where their intervals lie apart."""
+    from trueneg.core.verdicts import Calibration
+
+    out: dict[str, Any] = {}
+    for name, values in context.groups.items():
+        found = {}
+        for group in np.unique(values)[:_SIDES].tolist():
+            rows = (values == group) & (context.given >= 0)
+            if min(np.bincount(context.given[rows], minlength=2)) >= _EACH:
+                part = Calibration.of(context.given[rows], context.accepted[rows], item=context.problem[rows])
+                found[group] = (part.accepts_wrong(), part.accepts_correct())
+        if len(found) < 2:
+            continue
+        out[f"accepts wrong ones, by {name}"] = {group: str(wrong) for group, (wrong, _) in found.items()}
+        out[f"accepts correct ones, by {name}"] = {group: str(right) for group, (_, right) in found.items()}
+        if any(max(e.low for e in side) > min(e.high for e in side) for side in zip(*found.values(), strict=True)):
+            out[f"errors differ by {name}"] = "one correction for all holds for this mixture alone: audit each apart"
+    return out
 
 
 def _corrected(context: AttemptsContext, calibration: Any, details: dict[str, Any]) -> Finding:
