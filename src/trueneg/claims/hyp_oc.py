@@ -25,7 +25,7 @@ class HypOcCifar:
         "CIFAR-10, one class against nine, 300 photographs to learn from, frozen features of EfficientNet-Lite0: the "
         "AUROC over the ten classes is 0.62 or more on average"
     )
-    control = "learns from photographs of all classes"
+    control = "the network stays as it was drawn"
     AREA = 0.62
     ROWS, TEST = 300, 100
 
@@ -36,20 +36,17 @@ class HypOcCifar:
         areas: dict[str, list[float]] = {}
         for c in range(10):
             rows = rng.permutation(np.flatnonzero(label == c))[: self.ROWS]
-            mixed = rng.permutation(len(X))[: self.ROWS]
-            found = _areas(X[rows], X[mixed], test, kind == c, seed) | (
-                _parts(X[rows], test, kind == c, seed) if full else {}
-            )
+            found = _areas(X[rows], test, kind == c, seed) | (_parts(X[rows], test, kind == c, seed) if full else {})
             for name, area in found.items():
                 areas.setdefault(name, []).append(area)
         mean = {name: float(np.mean(found)) for name, found in areas.items()}
         measured: dict[str, float | str] = {f"mean AUROC, {name}": round(value, 3) for name, value in mean.items()}
         if full:
             measured |= _faces(seed)
-        return Evidence(mean["Hyp-OC"] >= self.AREA, mean["learned from all classes"] >= self.AREA, measured)
+        return Evidence(mean["Hyp-OC"] >= self.AREA, mean["no training"] >= self.AREA, measured)
 
 
-def _areas(X: Any, mixed: Any, test: Any, known: Any, seed: int) -> dict[str, float]:
+def _areas(X: Any, test: Any, known: Any, seed: int) -> dict[str, float]:
     """Return the AUROC of the method, of the sabotage, of the flat head, and of two others, on rows of one class."""
     from sklearn.ensemble import IsolationForest
     from sklearn.svm import OneClassSVM
@@ -60,7 +57,7 @@ def _areas(X: Any, mixed: Any, test: Any, known: Any, seed: int) -> dict[str, fl
     rows, new = (X - mean) / scale, (test - mean) / scale
     scores = {
         "Hyp-OC": _scored(X, test, seed),
-        "learned from all classes": _scored(mixed, test, seed),
+        "no training": _scored(X, test, seed, epochs=1, learning_rate=1e-12),
         "the same head without curvature": _scored(X, test, seed, curvature=0.0),
         "one-class SVM": OneClassSVM(nu=0.1).fit(rows).score_samples(new),
         "isolation forest": IsolationForest(random_state=seed).fit(rows).score_samples(new),
