@@ -31,8 +31,10 @@ def linear_model(inputs: Any, *, max_iter: int = 300, strength: float = 10.0) ->
 
     if not sparse.issparse(inputs):
         return LogisticRegression(max_iter=max_iter, C=strength)
+    from trueneg.jobs.audit.newton import NewtonRegression
+
     # One Newton step more than by default: it ends below the error at which L-BFGS stops.
-    return LogisticRegression(max_iter=max_iter, C=strength, solver="newton-cg", tol=1e-5)
+    return NewtonRegression(max_iter=max_iter, C=strength, solver="newton-cg", tol=1e-5)
 
 
 def fit_threads(rows: int) -> Any:
