@@ -37,7 +37,7 @@ def test_steps_that_do_not_arrive_are_taken_over(words):
     """One step is too few for Newton; what comes back is L-BFGS's fit, and the setting is as it was."""
     X, y = words
     model = linear_model(X, max_iter=1)
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="converge"):
         model.fit(X, y)
     assert model.solver == "newton-cg"
     assert np.isfinite(model.coef_).all()
