@@ -119,6 +119,7 @@ def test_sampling_is_what_it_says():
     assert (np.abs(drawn - 100) < 5 * np.sqrt(100 * 0.75)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [None, "absolute", "relative"])
 def test_the_peer_finds_the_same_negatives(rule):
     """sentence-transformers must mine the same documents from the same embeddings, or we explain less than it does."""
