@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trueneg.core.errors import InputError
 from trueneg.report import words
 from trueneg.report.files import clean
-from trueneg.report.html import _draw, _plain, _visible, asset, policy
+from trueneg.report.html import _draw, _plain, _visible, asset, policy, templates
 from trueneg.report.schema import _check, _check_table
 
 if TYPE_CHECKING:
@@ -55,21 +55,13 @@ def render(report: Mapping[str, Any]) -> str:
     report
         The dict of schema ``trueneg/compare/1``.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     data = _visible(clean(report))
     validate(data)
     style = asset("report.css") + asset("compare.css")
     script = asset("report.js")
-    environment = Environment(
-        loader=PackageLoader("trueneg.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=words.number, plain=_plain)
+    environment = templates(number=words.number, plain=_plain)
     figures = list(_draw(data["figures"]).values())
     page = environment.get_template("compare.html").render(
         report=data,

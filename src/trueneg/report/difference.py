@@ -27,21 +27,13 @@ def render(difference: Mapping[str, Any]) -> str:
     str
         An HTML page; all that comes from the data is escaped, and nothing is fetched.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    from trueneg.report.html import _visible, asset, policy
+    from trueneg.report.html import _visible, asset, policy, templates
 
     data = _visible(clean(difference))
     style, script = asset("report.css"), asset("report.js")
-    environment = Environment(
-        loader=PackageLoader("trueneg.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=words.number, estimate=words.estimate)
+    environment = templates(number=words.number, estimate=words.estimate)
     page = environment.get_template("diff.html").render(
         data=data,
         moved=[f for f in data["findings"] if f["change"] != "quiet"],

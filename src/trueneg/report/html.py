@@ -7,13 +7,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trueneg.report import words
 from trueneg.report.files import clean
 from trueneg.report.schema import validate
 
-__all__ = ["asset", "policy", "render"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["asset", "policy", "render", "templates"]
 
 OPEN_FIRST = 10
 _OPEN = ("finding", "advice", "error")
@@ -38,22 +41,12 @@ def render(report: Mapping[str, Any]) -> str:
     InputError
         The dict is not a report, or a figure cannot be drawn.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     data = _visible(clean(report))
     validate(data)
     style, script = asset("report.css"), asset("report.js")
-    environment = Environment(
-        loader=PackageLoader("trueneg.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=words.number, estimate=words.estimate, method=words.method, plain=_plain, cell=_cell
-    )
+    environment = templates(number=words.number, estimate=words.estimate, method=words.method, plain=_plain, cell=_cell)
     environment.filters["values_of"] = lambda row: list(row.values())
     environment.globals["rows_of"] = _rows_of
     shown = [f for f in map(_complete, data["findings"]) if f["status"] in _OPEN]
@@ -75,6 +68,27 @@ def render(report: Mapping[str, Any]) -> str:
         suspects=_suspects(data["suspects"]),
     )
     return page.strip() + "\n"  # the macros leave blank lines before the doctype
+
+
+def templates(**filters: Any) -> Environment:
+    """Return the templates of every page: what comes from the data is escaped, and an unknown name is an error.
+
+    Parameters
+    ----------
+    **filters
+        Filters of the page, by the name that its template uses.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trueneg.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters)
+    return environment
 
 
 def asset(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trueneg.report.html import _visible, asset, policy
+from trueneg.report.html import _visible, asset, policy, templates
 
 
 def render_mined(told: Mapping[str, Any]) -> str:
@@ -22,17 +22,10 @@ def render_mined(told: Mapping[str, Any]) -> str:
     str
         HTML; what comes from the data is escaped, and nothing is fetched.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     style = asset("report.css")
-    environment = Environment(
-        loader=PackageLoader("trueneg.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     page = environment.get_template("mined.html").render(
         told=_visible(dict(told)),
         policy=policy(style, ""),

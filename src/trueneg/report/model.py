@@ -7,7 +7,7 @@ from typing import Any
 
 from trueneg.report import words
 from trueneg.report.files import clean
-from trueneg.report.html import _visible, asset, policy
+from trueneg.report.html import _visible, asset, policy, templates
 
 __all__ = ["render"]
 
@@ -27,19 +27,11 @@ def render(model: Mapping[str, Any]) -> str:
     str
         An HTML page.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     data = _visible(clean(model))
     style, script = asset("report.css"), asset("report.js")
-    environment = Environment(
-        loader=PackageLoader("trueneg.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=words.number, estimate=words.estimate)
+    environment = templates(number=words.number, estimate=words.estimate)
     page = environment.get_template("model.html").render(
         model=data,
         about=data["about"],
