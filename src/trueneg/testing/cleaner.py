@@ -22,6 +22,7 @@ import numpy as np
 from sklearn.base import clone
 
 from trueneg.core.errors import InputError
+from trueneg.testing._checking import prepared, require, with_global_seed
 
 __all__ = ["check_cleaner", "cleaner_checks"]
 
@@ -56,28 +57,10 @@ def _case(n: int = 240) -> _Case:
     return _Case(points, codes, proba, trusted, np.arange(n) // 4)
 
 
-def _require(condition: Any, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
-
-
-def _with_global_seed(seed: int, call: Callable[[], Any]) -> Any:
-    """Call with NumPy's global generator in another state: whoever draws from it is found out."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        return call()
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
 def _prepared(estimator: Any, negative_label: Any) -> Any:
     """Return a clone that is deterministic and knows the dirty class, where it has such parameters."""
-    model = clone(estimator)
-    names = model.get_params(deep=False)
-    if "random_state" in names:
-        model.set_params(random_state=0)
-    if "negative_label" in names:
+    model = prepared(estimator)
+    if "negative_label" in model.get_params(deep=False):
         model.set_params(negative_label=negative_label)
     return model
 
@@ -95,45 +78,45 @@ def _fitted(
 
 def _rows(model: Any) -> np.ndarray:
     """Return the row numbers of the suspects, in rank order."""
-    _require(hasattr(model, "suspects_"), f"{type(model).__name__} has no suspects_ after fit")
+    require(hasattr(model, "suspects_"), f"{type(model).__name__} has no suspects_ after fit")
     found = model.suspects_
     return np.asarray(getattr(found, "row", found))
 
 
 def _some_rows(model: Any) -> np.ndarray:
     rows = _rows(model)
-    _require(len(rows) > 1, "no two suspects among 240 rows of which about 30 are wrong: nothing can be checked")
+    require(len(rows) > 1, "no two suspects among 240 rows of which about 30 are wrong: nothing can be checked")
     return rows
 
 
 def _same_rank(left: Any, right: Any, what: str) -> None:
-    _require(np.array_equal(_rows(left), _rows(right)), f"{what} changes the suspects or their order")
+    require(np.array_equal(_rows(left), _rows(right)), f"{what} changes the suspects or their order")
     same = np.allclose(left.label_quality_, right.label_quality_, rtol=1e-5, atol=1e-7, equal_nan=True)
-    _require(same, f"{what} changes label_quality_")
+    require(same, f"{what} changes label_quality_")
 
 
 def check_parameters(estimator: Any, *, needs_trusted: bool = False) -> None:
     """``get_params``, ``set_params`` and ``clone`` agree, and the constructor stores what it is given."""
     params = estimator.get_params(deep=False)
     for name, value in params.items():
-        _require(getattr(estimator, name) is value, f"parameter {name} is not stored as it was given")
+        require(getattr(estimator, name) is value, f"parameter {name} is not stored as it was given")
     copy = clone(estimator)
-    _require(copy is not estimator and type(copy) is type(estimator), "clone does not give a new one of the same type")
-    _require(repr(copy.get_params(deep=False)) == repr(params), "clone loses a parameter")
-    _require(copy.set_params(**params) is copy, "set_params does not return self")
-    _require(copy.get_params(deep=False) == params, "set_params does not set what get_params told")
+    require(copy is not estimator and type(copy) is type(estimator), "clone does not give a new one of the same type")
+    require(repr(copy.get_params(deep=False)) == repr(params), "clone loses a parameter")
+    require(copy.set_params(**params) is copy, "set_params does not return self")
+    require(copy.get_params(deep=False) == params, "set_params does not set what get_params told")
     fitted = [name for name in vars(copy) if name.endswith("_") and not name.startswith("_")]
-    _require(not fitted, f"the constructor already sets the fitted attributes {fitted}")
+    require(not fitted, f"the constructor already sets the fitted attributes {fitted}")
 
 
 def check_signature(estimator: Any, *, needs_trusted: bool = False) -> None:
     """``fit(X, y, *, groups=None, trusted=None, pred_proba=None)``: optional, by keyword only."""
     given = inspect.signature(estimator.fit).parameters
-    _require(list(given)[:2] == ["X", "y"], "fit does not begin with X, y")
+    require(list(given)[:2] == ["X", "y"], "fit does not begin with X, y")
     for name in ("groups", "trusted", "pred_proba"):
-        _require(name in given, f"fit does not take {name}")
-        _require(given[name].kind is inspect.Parameter.KEYWORD_ONLY, f"fit takes {name} by position")
-        _require(given[name].default is None, f"fit does not default {name} to None")
+        require(name in given, f"fit does not take {name}")
+        require(given[name].kind is inspect.Parameter.KEYWORD_ONLY, f"fit takes {name} by position")
+        require(given[name].default is None, f"fit does not default {name} to None")
 
 
 def check_fit_returns_self(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -142,18 +125,18 @@ def check_fit_returns_self(estimator: Any, *, needs_trusted: bool = False) -> No
     model = _prepared(estimator, 0)
     before = repr(model.get_params(deep=False))
     given = {"trusted": case.trusted} if needs_trusted else {}
-    _require(model.fit(case.X, case.codes, pred_proba=case.proba, **given) is model, "fit does not return self")
-    _require(repr(model.get_params(deep=False)) == before, "fit changes a parameter")
+    require(model.fit(case.X, case.codes, pred_proba=case.proba, **given) is model, "fit does not return self")
+    require(repr(model.get_params(deep=False)) == before, "fit changes a parameter")
 
 
 def check_label_quality(estimator: Any, *, needs_trusted: bool = False) -> None:
     """``label_quality_`` has one float entry a row, within 0 and 1, none missing for labelled rows."""
     case = _case()
     quality = _fitted(estimator, case, needs_trusted=needs_trusted).label_quality_
-    _require(isinstance(quality, np.ndarray), f"label_quality_ is a {type(quality).__name__}, not a NumPy array")
-    _require(quality.shape == (len(case.X),), f"label_quality_ has shape {quality.shape} for {len(case.X)} rows")
-    _require(quality.dtype.kind == "f", f"label_quality_ holds {quality.dtype}, not floats")
-    _require(((quality >= 0) & (quality <= 1)).all(), "label_quality_ leaves 0..1 or is NaN for a labelled row")
+    require(isinstance(quality, np.ndarray), f"label_quality_ is a {type(quality).__name__}, not a NumPy array")
+    require(quality.shape == (len(case.X),), f"label_quality_ has shape {quality.shape} for {len(case.X)} rows")
+    require(quality.dtype.kind == "f", f"label_quality_ holds {quality.dtype}, not floats")
+    require(((quality >= 0) & (quality <= 1)).all(), "label_quality_ leaves 0..1 or is NaN for a labelled row")
 
 
 def check_suspects(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -162,10 +145,10 @@ def check_suspects(estimator: Any, *, needs_trusted: bool = False) -> None:
     model = _fitted(estimator, case, needs_trusted=needs_trusted)
     rows = _some_rows(model)
     held = getattr(model.suspects_, "row", model.suspects_)
-    _require(isinstance(held, np.ndarray), f"the suspects are a {type(held).__name__}, not a NumPy array")
-    _require(rows.ndim == 1 and rows.dtype.kind in "iu", "the suspects are not a list of row numbers")
-    _require(rows.min() >= 0 and rows.max() < len(case.X), "a suspect is no row of the input")
-    _require(len(np.unique(rows)) == len(rows), "a row is named as a suspect twice")
+    require(isinstance(held, np.ndarray), f"the suspects are a {type(held).__name__}, not a NumPy array")
+    require(rows.ndim == 1 and rows.dtype.kind in "iu", "the suspects are not a list of row numbers")
+    require(rows.min() >= 0 and rows.max() < len(case.X), "a suspect is no row of the input")
+    require(len(np.unique(rows)) == len(rows), "a row is named as a suspect twice")
 
 
 def check_suspects_have_low_quality(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -175,7 +158,7 @@ def check_suspects_have_low_quality(estimator: Any, *, needs_trusted: bool = Fal
     suspect = np.zeros(len(model.label_quality_), dtype=bool)
     suspect[rows] = True
     lower = model.label_quality_[suspect].mean() < model.label_quality_[~suspect].mean()
-    _require(lower, "suspects have a higher label_quality_ than the other rows")
+    require(lower, "suspects have a higher label_quality_ than the other rows")
 
 
 def check_trusted(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -183,11 +166,11 @@ def check_trusted(estimator: Any, *, needs_trusted: bool = False) -> None:
     case = _case()
     rows = _some_rows(_fitted(estimator, case, needs_trusted=needs_trusted))
     trusted = case.trusted.copy() if needs_trusted else np.zeros(len(case.X), dtype=bool)
-    _require(not trusted[rows].any(), "a trusted row is a suspect")
+    require(not trusted[rows].any(), "a trusted row is a suspect")
     trusted[rows[::2]] = True
     again = _rows(_fitted(estimator, case, needs_trusted=needs_trusted, trusted=trusted))
-    _require(not trusted[again].any(), "a trusted row is a suspect")
-    _require(len(again), "trusting half of the suspects leaves none")
+    require(not trusted[again].any(), "a trusted row is a suspect")
+    require(len(again), "trusting half of the suspects leaves none")
 
 
 def check_unlabelled(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -203,9 +186,9 @@ def check_unlabelled(estimator: Any, *, needs_trusted: bool = False) -> None:
     ):
         model = _fitted(estimator, case, needs_trusted=needs_trusted, labels=labels, negative_label=negative)
         again = _rows(model)
-        _require(not blank[again].any(), "a row without a label is a suspect")
-        _require(len(again), "rows without a label hide all suspects")
-        _require(model.label_quality_.shape == (len(case.X),), "label_quality_ leaves out rows without a label")
+        require(not blank[again].any(), "a row without a label is a suspect")
+        require(len(again), "rows without a label hide all suspects")
+        require(model.label_quality_.shape == (len(case.X),), "label_quality_ leaves out rows without a label")
 
 
 def check_deterministic(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -214,10 +197,10 @@ def check_deterministic(estimator: Any, *, needs_trusted: bool = False) -> None:
     passed: tuple[dict[str, Any], ...] = ({}, {"pred_proba": None})
     for given in passed:
         run = partial(_fitted, estimator, case, needs_trusted=needs_trusted, **given)
-        first, second = _with_global_seed(1, run), _with_global_seed(2, run)
-        _require(np.array_equal(_rows(first), _rows(second)), "two equal fits name other suspects")
+        first, second = with_global_seed(1, run), with_global_seed(2, run)
+        require(np.array_equal(_rows(first), _rows(second)), "two equal fits name other suspects")
         same = np.array_equal(first.label_quality_, second.label_quality_, equal_nan=True)
-        _require(same, "two equal fits give another label_quality_")
+        require(same, "two equal fits give another label_quality_")
     trusted = {"trusted": case.trusted} if needs_trusted else {}
     second.fit(case.X, case.codes, pred_proba=case.proba, **trusted)
     _same_rank(second, _fitted(estimator, case, needs_trusted=needs_trusted), "an earlier fit")
@@ -232,7 +215,7 @@ def check_inputs_unchanged(estimator: Any, *, needs_trusted: bool = False) -> No
     kept = {name: value.copy() for name, value in given.items()}
     _prepared(estimator, 0).fit(**given)
     for name, value in given.items():
-        _require(np.array_equal(value, kept[name]), f"fit changes {name}")
+        require(np.array_equal(value, kept[name]), f"fit changes {name}")
         value.flags.writeable = False
     _prepared(estimator, 0).fit(**given)
 
@@ -245,9 +228,9 @@ def check_row_order(estimator: Any, *, needs_trusted: bool = False) -> None:
     mixed = _Case(*(getattr(case, name)[order] for name in ("X", "codes", "proba", "trusted", "groups")))
     moved = _fitted(estimator, mixed, needs_trusted=needs_trusted)
     same = np.array_equal(order[_rows(moved)], _rows(plain))
-    _require(same, "permuting the rows changes the suspects or their order")
+    require(same, "permuting the rows changes the suspects or their order")
     quality = np.allclose(moved.label_quality_, plain.label_quality_[order], rtol=1e-5, atol=1e-7)
-    _require(quality, "permuting the rows does not permute label_quality_")
+    require(quality, "permuting the rows does not permute label_quality_")
 
 
 def check_label_types(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -287,7 +270,7 @@ def check_bad_probabilities(estimator: Any, *, needs_trusted: bool = False) -> N
         except Exception as error:
             msg = f"pred_proba {what} raises {type(error).__name__}, not InputError"
             raise AssertionError(msg) from error
-        _require(False, f"pred_proba {what} is taken without an error")
+        require(False, f"pred_proba {what} is taken without an error")
 
 
 def check_without_probabilities(estimator: Any, *, needs_trusted: bool = False) -> None:
@@ -295,28 +278,28 @@ def check_without_probabilities(estimator: Any, *, needs_trusted: bool = False) 
     case = _case()
     model = _fitted(estimator, case, needs_trusted=needs_trusted, pred_proba=None)
     _some_rows(model)
-    _require(model.label_quality_.shape == (len(case.X),), "label_quality_ has not one entry a row")
+    require(model.label_quality_.shape == (len(case.X),), "label_quality_ has not one entry a row")
     grouped = _fitted(estimator, case, needs_trusted=needs_trusted, pred_proba=None, groups=case.groups)
-    _require(grouped.label_quality_.shape == (len(case.X),), "label_quality_ has not one entry a row with groups")
+    require(grouped.label_quality_.shape == (len(case.X),), "label_quality_ has not one entry a row with groups")
 
 
 def check_fit_resample(estimator: Any, *, needs_trusted: bool = False) -> None:
     """``fit_resample`` returns NumPy for NumPy, rows as they were, and ``sample_indices_`` says which."""
     case = _case()
     model = _prepared(estimator, 0)
-    _require(hasattr(model, "fit_resample"), f"{type(model).__name__} has no fit_resample")
+    require(hasattr(model, "fit_resample"), f"{type(model).__name__} has no fit_resample")
     given = {"trusted": case.trusted} if needs_trusted else {}
     kept_rows, kept_labels = model.fit_resample(case.X, case.codes, pred_proba=case.proba, **given)
     for name, value in (("rows", kept_rows), ("labels", kept_labels), ("sample_indices_", model.sample_indices_)):
-        _require(isinstance(value, np.ndarray), f"the {name} are a {type(value).__name__}, not a NumPy array")
+        require(isinstance(value, np.ndarray), f"the {name} are a {type(value).__name__}, not a NumPy array")
     index = model.sample_indices_
-    _require(len(np.unique(index)) == len(index), "sample_indices_ names a row twice")
-    _require(np.array_equal(kept_rows, case.X[index]), "sample_indices_ does not say which rows were kept")
-    _require(len(kept_labels) == len(index), "fit_resample returns other numbers of rows and labels")
+    require(len(np.unique(index)) == len(index), "sample_indices_ names a row twice")
+    require(np.array_equal(kept_rows, case.X[index]), "sample_indices_ does not say which rows were kept")
+    require(len(kept_labels) == len(index), "fit_resample returns other numbers of rows and labels")
     changed = index[kept_labels != case.codes[index]]
-    _require(np.isin(changed, _rows(model)).all(), "fit_resample changes the label of a row that is no suspect")
+    require(np.isin(changed, _rows(model)).all(), "fit_resample changes the label of a row that is no suspect")
     gone = np.setdiff1d(np.arange(len(case.X)), index)
-    _require(np.isin(gone, _rows(model)).all(), "fit_resample drops a row that is no suspect")
+    require(np.isin(gone, _rows(model)).all(), "fit_resample drops a row that is no suspect")
 
 
 _CHECKS: tuple[Check, ...] = (

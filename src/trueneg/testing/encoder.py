@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from trueneg.testing._checking import require
+
 __all__ = ["check_encoder", "encoder_checks"]
 
 _TEXTS = (
@@ -22,63 +24,58 @@ _TEXTS = (
 _TOLERANCE = 1e-4  # of a row's length: batches of other widths add up in another order
 
 
-def _require(condition: Any, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
-
-
 def check_rows(encoder: Any, texts: Sequence[str] = _TEXTS) -> None:
     """There is one row of finite float32 a text, and the list stays as it was."""
     given = list(texts)
     found = encoder.encode(given)
-    _require(given == list(texts), "the list of texts was changed")
-    _require(isinstance(found, np.ndarray), f"encode gave {type(found).__name__}, not an array")
-    _require(found.ndim == 2 and len(found) == len(given), f"{len(given)} texts gave shape {found.shape}")
-    _require(found.shape[1] > 0, "the rows are empty")
-    _require(found.dtype == np.float32, f"the rows are {found.dtype}, not float32")
-    _require(np.isfinite(found).all(), "a value is no finite number")
+    require(given == list(texts), "the list of texts was changed")
+    require(isinstance(found, np.ndarray), f"encode gave {type(found).__name__}, not an array")
+    require(found.ndim == 2 and len(found) == len(given), f"{len(given)} texts gave shape {found.shape}")
+    require(found.shape[1] > 0, "the rows are empty")
+    require(found.dtype == np.float32, f"the rows are {found.dtype}, not float32")
+    require(np.isfinite(found).all(), "a value is no finite number")
 
 
 def check_same(encoder: Any, texts: Sequence[str] = _TEXTS) -> None:
     """The same texts give the same rows, to the bit, and equal texts equal rows."""
     first = np.array(encoder.encode(list(texts)))
-    _require(np.array_equal(first, encoder.encode(list(texts))), "the same texts gave other rows the second time")
+    require(np.array_equal(first, encoder.encode(list(texts))), "the same texts gave other rows the second time")
     for i, text in enumerate(texts):
         j = list(texts).index(text)
-        _require(_close(first[i], first[j]), f"text {i} equals text {j} and has another row")
+        require(_close(first[i], first[j]), f"text {i} equals text {j} and has another row")
 
 
 def check_order(encoder: Any, texts: Sequence[str] = _TEXTS) -> None:
     """A row belongs to its text: another order, or a batch of one, changes none."""
     whole = np.array(encoder.encode(list(texts)))
     turned = np.array(encoder.encode(list(texts)[::-1]))[::-1]
-    _require(_close(whole, turned), "rows depend on the order of the texts")
+    require(_close(whole, turned), "rows depend on the order of the texts")
     for i, text in enumerate(texts):
         alone = np.array(encoder.encode([text]))
-        _require(alone.shape == (1, whole.shape[1]), f"one text gave shape {alone.shape}")
-        _require(_close(alone[0], whole[i]), f"the row of text {i} depends on what else is in the list")
+        require(alone.shape == (1, whole.shape[1]), f"one text gave shape {alone.shape}")
+        require(_close(alone[0], whole[i]), f"the row of text {i} depends on what else is in the list")
 
 
 def check_none(encoder: Any, texts: Sequence[str] = _TEXTS) -> None:
     """No text gives no row, of the same width."""
     width = encoder.encode(list(texts)).shape[1]
     found = np.asarray(encoder.encode([]))
-    _require(found.shape == (0, width), f"no text gave shape {found.shape}, not (0, {width})")
-    _require(found.dtype == np.float32, f"no text gave {found.dtype}, not float32")
+    require(found.shape == (0, width), f"no text gave shape {found.shape}, not (0, {width})")
+    require(found.dtype == np.float32, f"no text gave {found.dtype}, not float32")
 
 
 def check_tells_apart(encoder: Any, texts: Sequence[str] = _TEXTS) -> None:
     """Texts that differ do not all have one row."""
     found = np.array(encoder.encode(list(texts)))
-    _require(not all(_close(row, found[0]) for row in found), "all texts have the same row")
+    require(not all(_close(row, found[0]) for row in found), "all texts have the same row")
 
 
 def check_fingerprint(encoder: Any, texts: Sequence[str] = _TEXTS) -> None:
     """The name that a cache goes by is a text, and encoding does not change it."""
     first = encoder.fingerprint
-    _require(isinstance(first, str) and first, f"the fingerprint is {first!r}, not a text")
+    require(isinstance(first, str) and first, f"the fingerprint is {first!r}, not a text")
     encoder.encode(list(texts))
-    _require(encoder.fingerprint == first, "the fingerprint is another one after encoding")
+    require(encoder.fingerprint == first, "the fingerprint is another one after encoding")
 
 
 def _close(a: Any, b: Any) -> bool:

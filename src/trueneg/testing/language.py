@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from trueneg.core.verdicts import OUTCOMES, check_verdicts
+from trueneg.testing._checking import require
 
 __all__ = ["check_generator", "check_verifier", "generator_checks", "verifier_checks"]
 
@@ -19,56 +20,51 @@ _PROMPTS = ("Name a colour.", "Count to three.", "Name a colour.")
 _ITEMS, _CANDIDATES = ("1 + 1?", "2 + 2?", "1 + 1?"), ("2", "5", "2")
 
 
-def _require(condition: Any, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
-
-
 def check_counts(generator: Any) -> None:
     """``n`` texts come for each prompt, in the order of the prompts, and none for none."""
     for n in (1, 3):
         found = generator.generate(list(_PROMPTS), n, 0)
-        _require(len(found) == len(_PROMPTS), f"{len(_PROMPTS)} prompts gave {len(found)} lists of texts")
-        _require(all(len(row) == n for row in found), f"n={n} gave {[len(row) for row in found]} texts")
-        _require(all(isinstance(text, str) for row in found for text in row), "an answer is no text")
-    _require(list(generator.generate([], 2, 0)) == [], "no prompt gave an answer")
+        require(len(found) == len(_PROMPTS), f"{len(_PROMPTS)} prompts gave {len(found)} lists of texts")
+        require(all(len(row) == n for row in found), f"n={n} gave {[len(row) for row in found]} texts")
+        require(all(isinstance(text, str) for row in found for text in row), "an answer is no text")
+    require(list(generator.generate([], 2, 0)) == [], "no prompt gave an answer")
 
 
 def check_seed(generator: Any) -> None:
     """The same seed gives the same texts, whatever was asked before, and the prompts stay as they were."""
     prompts = list(_PROMPTS)
     first = generator.generate(prompts, 2, 7)
-    _require(prompts == list(_PROMPTS), "the prompts were changed")
+    require(prompts == list(_PROMPTS), "the prompts were changed")
     generator.generate(prompts[::-1], 1, 8)
-    _require(generator.generate(prompts, 2, 7) == first, "the same seed gave other texts the second time")
-    _require(first[0] == first[2], "one prompt, twice in a batch, gave different texts under one seed")
+    require(generator.generate(prompts, 2, 7) == first, "the same seed gave other texts the second time")
+    require(first[0] == first[2], "one prompt, twice in a batch, gave different texts under one seed")
 
 
 def check_shape(verifier: Any) -> None:
     """One verdict comes for each pair, with an outcome that fits it; nothing said is never a yes."""
     found = check_verdicts(verifier.verify(list(_ITEMS), list(_CANDIDATES)), n=len(_ITEMS))
     said = np.asarray(found.accept)
-    _require(np.isin(said, (-1, 0, 1)).all(), f"verdicts are 1, 0 or -1, not {sorted(set(said.tolist()))}")
+    require(np.isin(said, (-1, 0, 1)).all(), f"verdicts are 1, 0 or -1, not {sorted(set(said.tolist()))}")
     if found.outcome is not None:
         outcome = np.asarray(found.outcome)
-        _require(np.isin(outcome, OUTCOMES).all(), f"outcomes are {', '.join(OUTCOMES)}")
-        _require(((outcome == "accept") == (said == 1)).all(), "an outcome other than accept has the verdict 1")
-    _require(len(found.reason) == len(_ITEMS), "there is not one reason a pair")
+        require(np.isin(outcome, OUTCOMES).all(), f"outcomes are {', '.join(OUTCOMES)}")
+        require(((outcome == "accept") == (said == 1)).all(), "an outcome other than accept has the verdict 1")
+    require(len(found.reason) == len(_ITEMS), "there is not one reason a pair")
 
 
 def check_order(verifier: Any) -> None:
     """A verdict belongs to its pair: another order, or a batch of one, changes none; equal pairs get equal verdicts."""
     whole = np.asarray(verifier.verify(list(_ITEMS), list(_CANDIDATES)).accept)
     turned = np.asarray(verifier.verify(list(_ITEMS[::-1]), list(_CANDIDATES[::-1])).accept)[::-1]
-    _require((whole == turned).all(), "verdicts depend on the order of the batch")
+    require((whole == turned).all(), "verdicts depend on the order of the batch")
     alone = [_one(verifier, item, candidate) for item, candidate in zip(_ITEMS, _CANDIDATES, strict=True)]
-    _require(whole.tolist() == alone, "verdicts depend on what else is in the batch")
-    _require(whole[0] == whole[2], "equal pairs got different verdicts")
+    require(whole.tolist() == alone, "verdicts depend on what else is in the batch")
+    require(whole[0] == whole[2], "equal pairs got different verdicts")
 
 
 def check_nothing(verifier: Any) -> None:
     """An empty batch gives no verdict."""
-    _require(len(verifier.verify([], []).accept) == 0, "no pair gave a verdict")
+    require(len(verifier.verify([], []).accept) == 0, "no pair gave a verdict")
 
 
 def _one(verifier: Any, item: Any, candidate: Any) -> int:

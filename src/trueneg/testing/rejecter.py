@@ -15,6 +15,7 @@ from sklearn.base import clone
 from trueneg.core.costs import CostMatrix
 from trueneg.core.detection import auroc_of
 from trueneg.core.errors import InputError
+from trueneg.testing._checking import prepared, require, with_global_seed
 
 __all__ = ["check_rejecter", "rejecter_checks"]
 
@@ -33,31 +34,9 @@ def _case(n: int = 240) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     return learn, codes, np.concatenate([later, odd]), np.concatenate([codes, np.full(len(odd), 99)])
 
 
-def _require(condition: Any, message: str) -> None:
-    if not condition:
-        raise AssertionError(message)
-
-
-def _with_global_seed(seed: int, call: Callable[[], Any]) -> Any:
-    """Call with NumPy's global generator in another state: whoever draws from it is found out."""
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        return call()
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-
-
-def _prepared(rejecter: Any) -> Any:
-    model = clone(rejecter)
-    if "random_state" in model.get_params(deep=False):
-        model.set_params(random_state=0)
-    return model
-
-
 def _fitted(rejecter: Any, one_class: bool) -> Any:
     learn, codes, _, _ = _case()
-    return _prepared(rejecter).fit(learn) if one_class else _prepared(rejecter).fit(learn, codes)
+    return prepared(rejecter).fit(learn) if one_class else prepared(rejecter).fit(learn, codes)
 
 
 def _labels(y: np.ndarray, one_class: bool) -> np.ndarray:
@@ -68,30 +47,30 @@ def _refused(call: Callable[[], Any], what: str, kinds: tuple[type[Exception], .
     try:
         call()
     except kinds as error:
-        _require("\n" not in str(error) and len(str(error)) > 15, f"{what}: the refusal says too little: {error}")
+        require("\n" not in str(error) and len(str(error)) > 15, f"{what}: the refusal says too little: {error}")
         return
     except Exception as error:
         msg = f"{what} raises {type(error).__name__} ({error}), not {kinds[0].__name__}"
         raise AssertionError(msg) from error
-    _require(False, f"{what} is taken without an error")
+    require(False, f"{what} is taken without an error")
 
 
 def check_parameters(rejecter: Any, *, one_class: bool = False) -> None:
     """``get_params``, ``set_params`` and ``clone`` agree, and nothing is fitted before ``fit``."""
     params = rejecter.get_params(deep=False)
     copy = clone(rejecter)
-    _require(repr(copy.get_params(deep=False)) == repr(params), "clone loses a parameter")
-    _require(copy.set_params(**params) is copy, "set_params does not return self")
-    _require(not any(hasattr(copy, a) for a in ("classes_", "threshold_")), "the constructor sets fitted attributes")
+    require(repr(copy.get_params(deep=False)) == repr(params), "clone loses a parameter")
+    require(copy.set_params(**params) is copy, "set_params does not return self")
+    require(not any(hasattr(copy, a) for a in ("classes_", "threshold_")), "the constructor sets fitted attributes")
 
 
 def check_fit(rejecter: Any, *, one_class: bool = False) -> None:
     """``fit`` returns self, names the classes and sets no threshold; deciding without one is refused in a line."""
     learn, codes, _, _ = _case()
-    model = _prepared(rejecter)
-    _require((model.fit(learn) if one_class else model.fit(learn, codes)) is model, "fit does not return self")
+    model = prepared(rejecter)
+    require((model.fit(learn) if one_class else model.fit(learn, codes)) is model, "fit does not return self")
     want = [1] if one_class else list(range(_CLASSES))
-    _require(np.array_equal(model.classes_, want), f"classes_ is {model.classes_}, not {want}")
+    require(np.array_equal(model.classes_, want), f"classes_ is {model.classes_}, not {want}")
     _refused(lambda: model.predict(learn), "predict before calibrate")
 
 
@@ -100,12 +79,12 @@ def check_scores(rejecter: Any, *, one_class: bool = False) -> None:
     _, _, later, y = _case()
     model = _fitted(rejecter, one_class)
     scores = model.score_samples(later)
-    _require(isinstance(scores, np.ndarray) and scores.shape == (len(later),), "score_samples gives no array (n,)")
-    _require(np.isfinite(scores).all(), "a score is not finite")
+    require(isinstance(scores, np.ndarray) and scores.shape == (len(later),), "score_samples gives no array (n,)")
+    require(np.isfinite(scores).all(), "a score is not finite")
     area = auroc_of(y != 99, scores)
-    _require(area > 0.9, f"rows far from all classes are told from familiar ones with AUROC {area:.2f} only")
+    require(area > 0.9, f"rows far from all classes are told from familiar ones with AUROC {area:.2f} only")
     few = np.concatenate([model.score_samples(later[i : i + 7]) for i in range(0, len(later), 7)])
-    _require(np.allclose(few, scores, rtol=1e-4, atol=1e-4), "a row's score depends on the rows beside it")
+    require(np.allclose(few, scores, rtol=1e-4, atol=1e-4), "a row's score depends on the rows beside it")
 
 
 def check_target_tpr(rejecter: Any, *, one_class: bool = False) -> None:
@@ -113,15 +92,15 @@ def check_target_tpr(rejecter: Any, *, one_class: bool = False) -> None:
     _, _, later, y = _case()
     model = _fitted(rejecter, one_class)
     known = later[y != 99]
-    _require(model.calibrate(known, target_tpr=0.9) is model, "calibrate does not return self")
+    require(model.calibrate(known, target_tpr=0.9) is model, "calibrate does not return self")
     scores = model.score_samples(known)
     kept = float((scores >= float(model.threshold_)).mean())
-    _require(kept >= 0.9, f"target_tpr=0.9 keeps only {kept:.3f} of the rows it was set on")
+    require(kept >= 0.9, f"target_tpr=0.9 keeps only {kept:.3f} of the rows it was set on")
     higher = scores[scores > float(model.threshold_)]
-    _require(len(higher) / len(scores) < 0.9, "a higher threshold would keep target_tpr as well")
+    require(len(higher) / len(scores) < 0.9, "a higher threshold would keep target_tpr as well")
     told = model.threshold_.tpr
-    _require(told is not None and abs(told.value - kept) < 1e-9, "threshold_.tpr is not the rate reached")
-    _require(told.low < kept < told.high, "threshold_.tpr has no interval around its value")
+    require(told is not None and abs(told.value - kept) < 1e-9, "threshold_.tpr is not the rate reached")
+    require(told.low < kept < told.high, "threshold_.tpr has no interval around its value")
 
 
 def check_target_fpr(rejecter: Any, *, one_class: bool = False) -> None:
@@ -130,7 +109,7 @@ def check_target_fpr(rejecter: Any, *, one_class: bool = False) -> None:
     model = _fitted(rejecter, one_class)
     model.calibrate(later, _labels(y, one_class), target_fpr=0.05)
     passed = float((model.score_samples(later[y == 99]) >= float(model.threshold_)).mean())
-    _require(passed <= 0.05, f"target_fpr=0.05 lets {passed:.3f} of the unknown rows pass")
+    require(passed <= 0.05, f"target_fpr=0.05 lets {passed:.3f} of the unknown rows pass")
     _refused(lambda: model.calibrate(later[y != 99], target_fpr=0.05), "target_fpr without unknown rows")
 
 
@@ -140,8 +119,8 @@ def check_costs(rejecter: Any, *, one_class: bool = False) -> None:
     model, labels = _fitted(rejecter, one_class), _labels(y, one_class)
     lenient = model.calibrate(later, labels, costs=CostMatrix(fn=1e4, fp=1.0)).threshold_
     strict = model.calibrate(later, labels, costs=CostMatrix(fn=1.0, fp=1e4)).threshold_
-    _require(float(lenient) <= float(strict), "costly refusals do not lower the threshold")
-    _require(strict.cost is not None, "threshold_.cost is missing where costs were the aim")
+    require(float(lenient) <= float(strict), "costly refusals do not lower the threshold")
+    require(strict.cost is not None, "threshold_.cost is missing where costs were the aim")
 
 
 def check_aims(rejecter: Any, *, one_class: bool = False) -> None:
@@ -161,15 +140,15 @@ def check_predict(rejecter: Any, *, one_class: bool = False) -> None:
     _, _, later, y = _case()
     model = _fitted(rejecter, one_class).calibrate(later, _labels(y, one_class), target_tpr=0.95)
     said, decided = model.predict(later), model.decision_function(later)
-    _require(isinstance(said, np.ndarray) and said.shape == (len(later),), "predict gives no array (n,)")
-    _require(said.dtype.kind in "iu", f"labels were integers, predict answers {said.dtype}")
+    require(isinstance(said, np.ndarray) and said.shape == (len(later),), "predict gives no array (n,)")
+    require(said.dtype.kind in "iu", f"labels were integers, predict answers {said.dtype}")
     unknown = ~np.isin(said, model.classes_)
-    _require(np.array_equal(unknown, decided < 0), "predict and decision_function disagree")
-    _require(len(np.unique(said[unknown])) <= 1, "there are several unknown labels")
-    _require(unknown[y == 99].mean() > 0.8, "rows far from all classes are not answered unknown")
+    require(np.array_equal(unknown, decided < 0), "predict and decision_function disagree")
+    require(len(np.unique(said[unknown])) <= 1, "there are several unknown labels")
+    require(unknown[y == 99].mean() > 0.8, "rows far from all classes are not answered unknown")
     if not one_class:
         right = (said == y)[(y != 99) & ~unknown]
-        _require(right.mean() > 0.9, "accepted rows of well separated classes get wrong answers")
+        require(right.mean() > 0.9, "accepted rows of well separated classes get wrong answers")
 
 
 def check_label_types(rejecter: Any, *, one_class: bool = False) -> None:
@@ -179,16 +158,16 @@ def check_label_types(rejecter: Any, *, one_class: bool = False) -> None:
     learn, codes, later, y = _case()
     names = np.array([f"kind {i}" for i in range(_CLASSES)])
     plain = _fitted(rejecter, False).calibrate(later, y, target_tpr=0.95)
-    text = _prepared(rejecter).fit(learn, names[codes])
+    text = prepared(rejecter).fit(learn, names[codes])
     texts = np.where(y == 99, "odd", names[np.minimum(y, _CLASSES - 1)])
     text.calibrate(later, texts, target_tpr=0.95)
     said, numbers = text.predict(later), plain.predict(later)
     known = np.isin(numbers, plain.classes_)
-    _require(said.dtype.kind in "UO", f"labels were texts, predict answers {said.dtype}")
-    _require(np.array_equal(np.isin(said, names), known), "naming the classes changes which rows are unknown")
-    _require(np.array_equal(said[known], names[numbers[known]]), "naming the classes changes the answers")
+    require(said.dtype.kind in "UO", f"labels were texts, predict answers {said.dtype}")
+    require(np.array_equal(np.isin(said, names), known), "naming the classes changes which rows are unknown")
+    require(np.array_equal(said[known], names[numbers[known]]), "naming the classes changes the answers")
     if "unknown_label" in plain.get_params(deep=False):
-        clash = _prepared(rejecter).set_params(unknown_label=1)
+        clash = prepared(rejecter).set_params(unknown_label=1)
         _refused(lambda: clash.fit(learn, codes).calibrate(later, y, target_tpr=0.95).predict(later), "unknown_label=1")
 
 
@@ -199,8 +178,8 @@ def check_deterministic(rejecter: Any, *, one_class: bool = False) -> None:
     def run() -> np.ndarray:
         return np.asarray(_fitted(rejecter, one_class).score_samples(later))
 
-    first, second = _with_global_seed(1, run), _with_global_seed(2, run)
-    _require(np.array_equal(first, second), "two equal fits give other scores")
+    first, second = with_global_seed(1, run), with_global_seed(2, run)
+    require(np.array_equal(first, second), "two equal fits give other scores")
 
 
 def check_inputs_unchanged(rejecter: Any, *, one_class: bool = False) -> None:
@@ -210,10 +189,10 @@ def check_inputs_unchanged(rejecter: Any, *, one_class: bool = False) -> None:
     kept = [a.copy() for a in (learn, codes, later, labels)]
     for array in (learn, codes, later, labels):
         array.flags.writeable = False
-    model = _prepared(rejecter).fit(learn) if one_class else _prepared(rejecter).fit(learn, codes)
+    model = prepared(rejecter).fit(learn) if one_class else prepared(rejecter).fit(learn, codes)
     model.calibrate(later, labels, target_tpr=0.95).predict(later)
     same = all(np.array_equal(a, b) for a, b in zip((learn, codes, later, labels), kept, strict=True))
-    _require(same, "an input was changed")
+    require(same, "an input was changed")
 
 
 def check_fit_forgets(rejecter: Any, *, one_class: bool = False) -> None:
@@ -231,11 +210,11 @@ def check_bad_input(rejecter: Any, *, one_class: bool = False) -> None:
     holed[3, 2] = np.nan
     model = _fitted(rejecter, one_class)
     given = () if one_class else (codes,)
-    _refused(lambda: _prepared(rejecter).fit(holed, *given), "fit on NaN", (ValueError,))
+    _refused(lambda: prepared(rejecter).fit(holed, *given), "fit on NaN", (ValueError,))
     _refused(lambda: model.score_samples(learn[:, :-1]), "another width than fitted", (ValueError,))
     _refused(lambda: model.score_samples(holed), "score_samples on NaN", (ValueError,))
     if not one_class:
-        _refused(lambda: _prepared(rejecter).fit(learn[:-1], codes), "rows that do not match y", (ValueError,))
+        _refused(lambda: prepared(rejecter).fit(learn[:-1], codes), "rows that do not match y", (ValueError,))
 
 
 _CHECKS: tuple[Check, ...] = (

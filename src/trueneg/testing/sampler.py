@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.base import clone
 
 from trueneg.core.errors import InputError
-from trueneg.testing.cleaner import _require, _with_global_seed
+from trueneg.testing._checking import prepared, require, with_global_seed
 
 __all__ = ["check_sampler", "sampler_checks"]
 
@@ -46,49 +46,41 @@ def _case() -> _Case:
     return _Case(points, y, np.arange(len(y)) // 6, rng.uniform(0.5, 2, len(y)))
 
 
-def _prepared(estimator: Any) -> Any:
-    """Return a clone that is deterministic, where it draws at all."""
-    model = clone(estimator)
-    if "random_state" in model.get_params(deep=False):
-        model.set_params(random_state=0)
-    return model
-
-
 def _resampled(estimator: Any, X: Any, y: Any, **given: Any) -> tuple[Any, Any, Any]:  # noqa: N803
-    model = _prepared(estimator)
+    model = prepared(estimator)
     return (model, *model.fit_resample(X, y, **given))
 
 
 def _same_plan(one: Any, two: Any, what: str) -> None:
     for name in ("sample_indices_", "parents_", "weights_"):
         same = np.array_equal(getattr(one, name), getattr(two, name))
-        _require(same, f"{what} changes {name}")
+        require(same, f"{what} changes {name}")
 
 
 def check_parameters(estimator: Any) -> None:
     """``get_params``, ``set_params`` and ``clone`` agree, and the constructor sets nothing fitted."""
     params = estimator.get_params(deep=False)
     copy = clone(estimator)
-    _require(repr(copy.get_params(deep=False)) == repr(params), "clone loses a parameter")
-    _require(copy.set_params(**params) is copy, "set_params does not return self")
+    require(repr(copy.get_params(deep=False)) == repr(params), "clone loses a parameter")
+    require(copy.set_params(**params) is copy, "set_params does not return self")
     fitted = [name for name in vars(copy) if name.endswith("_") and not name.startswith("_")]
-    _require(not fitted, f"the constructor already sets the fitted attributes {fitted}")
+    require(not fitted, f"the constructor already sets the fitted attributes {fitted}")
 
 
 def check_signature(estimator: Any) -> None:
     """``fit_resample(X, y, *, groups=None, sample_weight=None)``: optional, by keyword only, no parameter changed."""
     for method in (estimator.fit, estimator.fit_resample):
         given = inspect.signature(method).parameters
-        _require(list(given)[:2] == ["X", "y"], f"{method.__name__} does not begin with X, y")
+        require(list(given)[:2] == ["X", "y"], f"{method.__name__} does not begin with X, y")
         for name in ("groups", "sample_weight"):
-            _require(name in given, f"{method.__name__} does not take {name}")
-            _require(given[name].kind is inspect.Parameter.KEYWORD_ONLY, f"{method.__name__} takes {name} by position")
-            _require(given[name].default is None, f"{method.__name__} does not default {name} to None")
+            require(name in given, f"{method.__name__} does not take {name}")
+            require(given[name].kind is inspect.Parameter.KEYWORD_ONLY, f"{method.__name__} takes {name} by position")
+            require(given[name].default is None, f"{method.__name__} does not default {name} to None")
     case = _case()
-    model = _prepared(estimator)
+    model = prepared(estimator)
     before = repr(model.get_params(deep=False))
     model.fit_resample(case.X, case.y)
-    _require(repr(model.get_params(deep=False)) == before, "fit_resample changes a parameter")
+    require(repr(model.get_params(deep=False)) == before, "fit_resample changes a parameter")
 
 
 def check_output(estimator: Any) -> None:
@@ -96,21 +88,21 @@ def check_output(estimator: Any) -> None:
     case = _case()
     model, X, y = _resampled(estimator, case.X, case.y)
     for name, value in (("rows", X), ("labels", y), ("sample_indices_", model.sample_indices_)):
-        _require(isinstance(value, np.ndarray), f"the {name} are a {type(value).__name__}, not a NumPy array")
+        require(isinstance(value, np.ndarray), f"the {name} are a {type(value).__name__}, not a NumPy array")
     index, parents = model.sample_indices_, model.parents_
-    _require(len(X) == len(y) == len(index), "rows, labels and sample_indices_ differ in number")
+    require(len(X) == len(y) == len(index), "rows, labels and sample_indices_ differ in number")
     kept = index >= 0
-    _require(not kept[np.argmin(kept) :].any() or kept.all(), "made rows do not come last")
-    _require(np.array_equal(X[kept], case.X[index[kept]]), "sample_indices_ does not say which rows were kept")
-    _require(np.array_equal(y[kept], case.y[index[kept]]), "a kept row has another label")
+    require(not kept[np.argmin(kept) :].any() or kept.all(), "made rows do not come last")
+    require(np.array_equal(X[kept], case.X[index[kept]]), "sample_indices_ does not say which rows were kept")
+    require(np.array_equal(y[kept], case.y[index[kept]]), "a kept row has another label")
     n_new = int((~kept).sum())
-    _require(parents.shape == (n_new, 2), f"parents_ has shape {parents.shape} for {n_new} made rows")
-    _require(len(model.weights_) == n_new, "weights_ has not one entry a made row")
-    _require(((parents >= 0) & (parents < len(case.X))).all(), "parents_ names rows that do not exist")
-    _require(np.array_equal(y[~kept], case.y[parents[:, 0]]), "a made row has not its first parent's label")
-    _require(not np.array_equal(index, np.arange(len(case.X))), "nothing was resampled")
+    require(parents.shape == (n_new, 2), f"parents_ has shape {parents.shape} for {n_new} made rows")
+    require(len(model.weights_) == n_new, "weights_ has not one entry a made row")
+    require(((parents >= 0) & (parents < len(case.X))).all(), "parents_ names rows that do not exist")
+    require(np.array_equal(y[~kept], case.y[parents[:, 0]]), "a made row has not its first parent's label")
+    require(not np.array_equal(index, np.arange(len(case.X))), "nothing was resampled")
     before, after = (np.bincount(a) for a in (case.y, y))
-    _require(after.min() / after.max() > before.min() / before.max(), "the classes are no nearer in size than before")
+    require(after.min() / after.max() > before.min() / before.max(), "the classes are no nearer in size than before")
 
 
 def check_children(estimator: Any) -> None:
@@ -126,26 +118,24 @@ def check_children(estimator: Any) -> None:
     for column in range(X.shape[1]):
         nominal = np.isin(made[:, column], np.unique(case.X[:, column])).all()
         near = np.allclose(made[:, column], between[:, column], atol=1e-6)
-        _require(
-            near or nominal, f"column {column} of made rows is neither between the parents nor a value of the data"
-        )
+        require(near or nominal, f"column {column} of made rows is neither between the parents nor a value of the data")
 
 
 def check_fit_is_the_plan(estimator: Any) -> None:
     """``fit`` returns self and decides what ``fit_resample`` does."""
     case = _case()
-    model = _prepared(estimator)
-    _require(model.fit(case.X, case.y) is model, "fit does not return self")
+    model = prepared(estimator)
+    require(model.fit(case.X, case.y) is model, "fit does not return self")
     _same_plan(model, _resampled(estimator, case.X, case.y)[0], "fit instead of fit_resample")
 
 
 def check_deterministic(estimator: Any) -> None:
     """Two calls under one ``random_state`` agree exactly, whatever NumPy's global generator does."""
     case = _case()
-    first = _with_global_seed(1, lambda: _resampled(estimator, case.X, case.y))
-    second = _with_global_seed(2, lambda: _resampled(estimator, case.X, case.y))
+    first = with_global_seed(1, lambda: _resampled(estimator, case.X, case.y))
+    second = with_global_seed(2, lambda: _resampled(estimator, case.X, case.y))
     _same_plan(first[0], second[0], "another call")
-    _require(np.array_equal(first[1], second[1]), "two equal calls give other rows")
+    require(np.array_equal(first[1], second[1]), "two equal calls give other rows")
     second[0].fit_resample(case.X, case.y)
     _same_plan(first[0], second[0], "an earlier call")
 
@@ -157,10 +147,10 @@ def check_inputs_unchanged(estimator: Any) -> None:
     kept = {name: value.copy() for name, value in given.items()}
     for value in given.values():
         value.flags.writeable = False
-    X = _prepared(estimator).fit_resample(**given)[0]
+    X = prepared(estimator).fit_resample(**given)[0]
     for name, value in given.items():
-        _require(np.array_equal(value, kept[name]), f"fit_resample changes {name}")
-    _require(not np.shares_memory(X, case.X), "the output is a view of the input: writing into it would change X")
+        require(np.array_equal(value, kept[name]), f"fit_resample changes {name}")
+    require(not np.shares_memory(X, case.X), "the output is a view of the input: writing into it would change X")
 
 
 def check_label_types(estimator: Any) -> None:
@@ -176,7 +166,7 @@ def check_label_types(estimator: Any) -> None:
     for names in (*kinds, np.array([False, True])):
         model, _, y = _resampled(estimator, case.X, names[case.y])
         _same_plan(model, plain, f"labels of type {names.dtype}")
-        _require(y.dtype == names.dtype, f"labels of type {names.dtype} come back as {y.dtype}")
+        require(y.dtype == names.dtype, f"labels of type {names.dtype} come back as {y.dtype}")
 
 
 def check_groups(estimator: Any) -> None:
@@ -186,11 +176,11 @@ def check_groups(estimator: Any) -> None:
         warnings.simplefilter("ignore")
         model, X, _ = _resampled(estimator, case.X, case.y, groups=case.groups)
     own = case.groups[model.parents_]
-    _require((own[:, 0] == own[:, 1]).all(), "a made row mixes two groups: it would leak from one fold to another")
-    _require(len(model.groups_) == len(X), "groups_ has not one entry a row of the output")
+    require((own[:, 0] == own[:, 1]).all(), "a made row mixes two groups: it would leak from one fold to another")
+    require(len(model.groups_) == len(X), "groups_ has not one entry a row of the output")
     kept = model.sample_indices_ >= 0
     expected = np.concatenate([case.groups[model.sample_indices_[kept]], own[:, 0]])
-    _require(np.array_equal(model.groups_, expected), "groups_ are not the groups of the rows")
+    require(np.array_equal(model.groups_, expected), "groups_ are not the groups of the rows")
 
 
 def check_sample_weight(estimator: Any) -> None:
@@ -198,9 +188,9 @@ def check_sample_weight(estimator: Any) -> None:
     case = _case()
     model, X, _ = _resampled(estimator, case.X, case.y, sample_weight=case.weight)
     weight, index = model.sample_weight_, model.sample_indices_
-    _require(weight.shape == (len(X),), "sample_weight_ has not one entry a row of the output")
-    _require(np.array_equal(weight[index >= 0], case.weight[index[index >= 0]]), "a kept row has another weight")
-    _require((weight >= 0).all(), "a made row has a negative weight")
+    require(weight.shape == (len(X),), "sample_weight_ has not one entry a row of the output")
+    require(np.array_equal(weight[index >= 0], case.weight[index[index >= 0]]), "a kept row has another weight")
+    require((weight >= 0).all(), "a made row has a negative weight")
 
 
 def check_streams(estimator: Any) -> None:
@@ -223,7 +213,7 @@ def check_streams(estimator: Any) -> None:
         return own.tolist(), np.asarray(model.weights_)[of].tolist()
 
     alike = draws(0) == draws(2) and draws(1) == draws(3)
-    _require(not alike, "two classes of one size draw the same rows and weights: give each class its own stream")
+    require(not alike, "two classes of one size draw the same rows and weights: give each class its own stream")
 
 
 def check_types(estimator: Any) -> None:
@@ -233,13 +223,13 @@ def check_types(estimator: Any) -> None:
     case = _case()
     for dtype in (np.float32, np.int64, np.uint8):
         values = np.clip(np.rint(case.X * 10), 0, 200).astype(dtype)
-        _require(_resampled(estimator, values, case.y)[1].dtype == dtype, f"{np.dtype(dtype)} is not kept")
+        require(_resampled(estimator, values, case.y)[1].dtype == dtype, f"{np.dtype(dtype)} is not kept")
     dense, X, _ = _resampled(estimator, case.X, case.y)
     for kind in (sparse.csr_matrix, sparse.csc_array):
         model, rows, _ = _resampled(estimator, kind(case.X), case.y)
-        _require(sparse.issparse(rows) and rows.format == kind(case.X).format, f"{kind.__name__} is not kept")
+        require(sparse.issparse(rows) and rows.format == kind(case.X).format, f"{kind.__name__} is not kept")
         _same_plan(model, dense, f"{kind.__name__} instead of an array")
-        _require(np.allclose(rows.toarray(), X, atol=1e-6), f"{kind.__name__} gives other rows than an array")
+        require(np.allclose(rows.toarray(), X, atol=1e-6), f"{kind.__name__} gives other rows than an array")
 
 
 def check_frames(estimator: Any) -> None:
@@ -251,11 +241,11 @@ def check_frames(estimator: Any) -> None:
     frame = frame.astype({"b": "float32"}).assign(d=np.rint(case.X[:, 3] * 5).astype(int))
     y = pd.Series(case.y, index=frame.index, name="target")
     model, X, labels = _resampled(estimator, frame, y)
-    _require(isinstance(X, pd.DataFrame) and isinstance(labels, pd.Series), "a pandas frame is not kept")
-    _require(X.dtypes.equals(frame.dtypes), "a column's type is not kept")
-    _require(labels.name == "target" and X.index.equals(labels.index), "rows and labels have not one index")
+    require(isinstance(X, pd.DataFrame) and isinstance(labels, pd.Series), "a pandas frame is not kept")
+    require(X.dtypes.equals(frame.dtypes), "a column's type is not kept")
+    require(labels.name == "target" and X.index.equals(labels.index), "rows and labels have not one index")
     kept = model.sample_indices_ >= 0
-    _require(X[kept].equals(frame.iloc[model.sample_indices_[kept]]), "a kept row, or its index, has changed")
+    require(X[kept].equals(frame.iloc[model.sample_indices_[kept]]), "a kept row, or its index, has changed")
 
 
 def check_refusals(estimator: Any) -> None:
@@ -274,13 +264,13 @@ def check_refusals(estimator: Any) -> None:
     )
     for what, y, given in bad:
         try:
-            _prepared(estimator).fit_resample(case.X, y, **given)
+            prepared(estimator).fit_resample(case.X, y, **given)
         except InputError:
             continue
         except Exception as error:
             msg = f"{what} raises {type(error).__name__}, not InputError"
             raise AssertionError(msg) from error
-        _require(False, f"{what} is taken without an error")
+        require(False, f"{what} is taken without an error")
 
 
 def check_nothing_silent(estimator: Any) -> None:
@@ -295,7 +285,7 @@ def check_nothing_silent(estimator: Any) -> None:
             _, _, after = _resampled(estimator, X, y)
         before, counts = np.bincount(y), np.bincount(after)
         nearer = counts.min() * before.max() > before.min() * counts.max()
-        _require(nearer or said, f"a class with {what} is left short without a warning")
+        require(nearer or said, f"a class with {what} is left short without a warning")
 
 
 _CHECKS: tuple[Check, ...] = (
