@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.data.readers import Table, known_column, one_line
+from trueneg.jobs.fit.features import texts_of
 
 if TYPE_CHECKING:
     from trueneg.reject.intrusion import FlowEncoder
@@ -72,7 +73,7 @@ class DenseFeatures:
 
             self.encoder = FlowEncoder(missing="mean").fit(arrow.select(self.table))
         for column in self.text:
-            self.words[column] = self._learn_words(_texts(arrow, column), column)
+            self.words[column] = self._learn_words(texts_of(arrow, column), column)
         rows = self.apply(arrow, home, progress)
         self.width = rows.shape[1]
         return rows
@@ -87,7 +88,7 @@ class DenseFeatures:
             parts.append(np.asarray(matrix, dtype=np.float32))
         if self.encoder is not None:
             parts.append(self.encoder.transform(arrow.select(self.table)))
-        parts += [_axes(self.words[column], _texts(arrow, column)) for column in self.text]
+        parts += [_axes(self.words[column], texts_of(arrow, column)) for column in self.text]
         parts += [self._images(arrow, column, home, progress) for column in self.image]
         if not parts:
             raise InputError("no column to learn from was found: name some with --text, --features or --embedding.")
@@ -186,7 +187,3 @@ def _axes(words: Mapping[str, Any], texts: list[str]) -> NDArray[np.float32]:
     counted = counter.transform(texts).tocsr()
     counted.data = (np.log(counted.data) + 1) * words["weight"][counted.indices]
     return np.asarray(normalize(counted) @ words["axes"], dtype=np.float32)
-
-
-def _texts(arrow: Any, column: str) -> list[str]:
-    return ["" if value is None else str(value) for value in arrow.column(column).to_pylist()]

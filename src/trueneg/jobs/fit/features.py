@@ -48,7 +48,7 @@ class Features:
         for column in self.text:
             words = CountVectorizer(binary=True, ngram_range=(1, 2), min_df=_SEVERAL, dtype=np.float32)
             try:
-                counted.append(words.fit_transform(_texts(arrow, column)))
+                counted.append(words.fit_transform(texts_of(arrow, column)))
             except ValueError as error:  # an empty vocabulary
                 msg = f"column {column!r} has no term that stands in {_SEVERAL} training rows: name another --text."
                 raise InputError(msg) from error
@@ -75,7 +75,7 @@ class Features:
             terms = self.vocabulary[column]
             if terms:
                 words = CountVectorizer(binary=True, ngram_range=(1, 2), vocabulary=terms, dtype=np.float32)
-                parts.append(words.transform(_texts(arrow, column)))
+                parts.append(words.transform(texts_of(arrow, column)))
         if self.table:
             parts.append(sp.csr_matrix(self.binarizer.transform(arrow.select(self.table)), dtype=np.float32))
         if not parts:
@@ -125,5 +125,6 @@ class Features:
         return found
 
 
-def _texts(arrow: Any, column: str) -> list[str]:
+def texts_of(arrow: Any, column: str) -> list[str]:
+    """Return the texts of a column; a missing one is empty."""
     return ["" if value is None else str(value) for value in arrow.column(column).to_pylist()]
