@@ -23,6 +23,7 @@ def words():
     return X.multiply(1 / np.sqrt(X.multiply(X).sum(axis=1))).tocsr().astype(np.float32), y
 
 
+@pytest.mark.filterwarnings("error")
 def test_newton_steps_over_words_arrive_at_the_optimum(words):
     """In float32 they stopped far from it where classes are rare, and every probability was 0 or 1."""
     X, y = words
