@@ -90,9 +90,9 @@ def _lsa(data: Collection) -> tuple[Any, Any]:
 
 
 def _minilm(data: Collection) -> tuple[Any, Any]:
-    from trueneg.encoders import SentenceEncoder
+    from trueneg.encoders.text import text_encoder, vector_cache
 
-    encoder = SentenceEncoder()
+    encoder = text_encoder(folder=vector_cache())
     return encoder.encode(data.queries), encoder.encode(data.documents)
 
 

@@ -12,11 +12,13 @@ _PUBLIC = {
     "EfficientNetLite0": "efficientnet",
     "GivenVectors": "given",
     "OnnxEncoder": "onnx",
+    "RandomEncoder": "baselines",
     "Recipe": "tokens",
     "SentenceEncoder": "text",
     "StaticEncoder": "static",
     "TorchEncoder": "module",
     "text_encoder": "text",
+    "WordsEncoder": "baselines",
     "train_contrastive": "contrastive",
 }
 __all__ = sorted(_PUBLIC)

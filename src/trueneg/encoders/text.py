@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.encoders.tokens import content
 
-__all__ = ["CachedEncoder", "CallableEncoder", "SentenceEncoder", "TextEncoder", "text_encoder"]
+__all__ = ["CachedEncoder", "CallableEncoder", "SentenceEncoder", "TextEncoder", "text_encoder", "vector_cache"]
 
 Progress = Callable[[str, int, int], None]
 Floats = NDArray[np.float32]
@@ -257,14 +258,26 @@ def _journal(path: Path) -> int:
     return int(lines[-1]) if lines and lines[-1].isdigit() else 0
 
 
+def vector_cache() -> Path:
+    """Return the folder of vectors that belong to no folder of results.
+
+    ``TRUENEG_CACHE`` names it; otherwise it is ``trueneg/vectors`` in the user's cache (``XDG_CACHE_HOME``, by default
+    ``~/.cache``). What is in it can be deleted at any time.
+    """
+    given = os.environ.get("TRUENEG_CACHE")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return (Path(given) if given else home / "trueneg" / "vectors").expanduser()
+
+
 def text_encoder(name: str = MINILM, *, folder: str | Path) -> CachedEncoder:
     """Return the encoder of a name, with its cache in a folder.
 
     Parameters
     ----------
     name : str, default="minilm"
-        ``minilm`` or ``minilm-int8`` (each inside a package); ``onnx:FOLDER``, ``model2vec:FOLDER`` or
-        ``torch:FOLDER`` for another back-end; anything else is a folder or name for sentence-transformers.
+        ``minilm`` or ``minilm-int8`` (each inside a package); ``words`` or ``random``, to hold others to;
+        ``onnx:FOLDER``, ``model2vec:FOLDER`` or ``torch:FOLDER`` for another back-end; anything else is a folder or
+        name for sentence-transformers.
     folder : str or Path
         Of the cache.
 
@@ -284,6 +297,10 @@ def _named(name: str) -> TextEncoder:
         from trueneg.encoders.onnx import OnnxEncoder
 
         return OnnxEncoder(place or name)
+    if name in ("words", "random"):
+        from trueneg.encoders.baselines import RandomEncoder, WordsEncoder
+
+        return WordsEncoder() if name == "words" else RandomEncoder()
     if kind == "model2vec":
         from trueneg.encoders.static import StaticEncoder
 
