@@ -15,8 +15,14 @@ from __future__ import annotations
 
 from trueneg.reject._hyp_oc.ball import distance, exponential, exponential_at_origin, mobius_add, project
 from trueneg.reject._hyp_oc.frames import Frames, read_frames, recapture, video_scores
-from trueneg.reject._hyp_oc.layers import PoincareMLR, PseudoNegatives, ToBall, hyperbolic_pairwise_confusion
-from trueneg.reject._hyp_oc.model import HyperbolicOneClass, OneClassNet
+from trueneg.reject._hyp_oc.layers import (
+    OneClassNet,
+    PoincareMLR,
+    PseudoNegatives,
+    ToBall,
+    hyperbolic_pairwise_confusion,
+)
+from trueneg.reject._hyp_oc.model import HyperbolicOneClass
 
 __all__ = [
     "Frames",

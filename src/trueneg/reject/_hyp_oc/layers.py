@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.reject._hyp_oc.ball import (
@@ -21,7 +22,7 @@ try:
 except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
-__all__ = ["PoincareMLR", "PseudoNegatives", "ToBall", "hyperbolic_pairwise_confusion"]
+__all__ = ["OneClassNet", "PoincareMLR", "PseudoNegatives", "ToBall", "hyperbolic_pairwise_confusion"]
 
 
 class ToBall(nn.Module):
@@ -107,6 +108,48 @@ class PoincareMLR(nn.Module):
         lean = x @ a.T - (1 - 2 * c * (x @ p.T) + c * xx) * (pa / room)
         root = math.sqrt(c)
         return (2 / room * norm / root) * torch.asinh(2 * root * lean / ((1 - c * xx).clamp_min(1e-15) * norm))
+
+
+class OneClassNet(nn.Module):
+    """Multilayer perceptron in the type of the features, then the ball and the logistic layer in float64.
+
+    Parameters
+    ----------
+    dimension : int
+        Of the features.
+    hidden : sequence of int, default=(256, 64)
+        Widths; the last one is the dimension of the ball.
+    curvature, clip_norm, dtype
+        As in :class:`ToBall`.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        hidden: Sequence[int] = (256, 64),
+        *,
+        curvature: float = 0.1,
+        clip_norm: float | None = 2.0,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__()
+        widths = [dimension, *hidden]
+        layers: list[nn.Module] = []
+        for into, out in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(into, out), nn.ReLU()]
+        self.trunk = nn.Sequential(*layers[:-1])  # the last layer is linear: the ball has all directions
+        self.ball = ToBall(widths[-1], curvature=curvature, clip_norm=clip_norm, dtype=dtype)
+        self.head = PoincareMLR(widths[-1], 2, curvature=curvature, dtype=dtype)
+
+    def points(self, features: Tensor) -> Tensor:
+        """Return points of the ball, (n, hidden[-1])."""
+        found: Tensor = self.ball(self.trunk(features))
+        return found
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits of pseudo-negative and real, (n, 2)."""
+        found: Tensor = self.head(self.points(features))
+        return found
 
 
 class PseudoNegatives(nn.Module):

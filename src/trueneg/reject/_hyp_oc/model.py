@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.reject._hyp_oc.layers import PoincareMLR, PseudoNegatives, ToBall, hyperbolic_pairwise_confusion
+from trueneg.reject._hyp_oc.layers import OneClassNet, PseudoNegatives, hyperbolic_pairwise_confusion
 from trueneg.reject.base import BaseRejecter
 
 try:
@@ -22,52 +22,10 @@ try:
 except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
-__all__ = ["HyperbolicOneClass", "OneClassNet"]
+__all__ = ["HyperbolicOneClass"]
 
 _ROWS = 4096  # of a block when scoring
 _REAL, _PSEUDO = 1, 0
-
-
-class OneClassNet(nn.Module):
-    """Multilayer perceptron in the type of the features, then the ball and the logistic layer in float64.
-
-    Parameters
-    ----------
-    dimension : int
-        Of the features.
-    hidden : sequence of int, default=(256, 64)
-        Widths; the last one is the dimension of the ball.
-    curvature, clip_norm, dtype
-        As in :class:`ToBall`.
-    """
-
-    def __init__(
-        self,
-        dimension: int,
-        hidden: Sequence[int] = (256, 64),
-        *,
-        curvature: float = 0.1,
-        clip_norm: float | None = 2.0,
-        dtype: torch.dtype = torch.float64,
-    ) -> None:
-        super().__init__()
-        widths = [dimension, *hidden]
-        layers: list[nn.Module] = []
-        for into, out in zip(widths, widths[1:], strict=False):
-            layers += [nn.Linear(into, out), nn.ReLU()]
-        self.trunk = nn.Sequential(*layers[:-1])  # the last layer is linear: the ball has all directions
-        self.ball = ToBall(widths[-1], curvature=curvature, clip_norm=clip_norm, dtype=dtype)
-        self.head = PoincareMLR(widths[-1], 2, curvature=curvature, dtype=dtype)
-
-    def points(self, features: Tensor) -> Tensor:
-        """Return points of the ball, (n, hidden[-1])."""
-        found: Tensor = self.ball(self.trunk(features))
-        return found
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the logits of pseudo-negative and real, (n, 2)."""
-        found: Tensor = self.head(self.points(features))
-        return found
 
 
 class HyperbolicOneClass(BaseRejecter):

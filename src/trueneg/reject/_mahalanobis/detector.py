@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -14,15 +13,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
-from trueneg.core.intervals import Estimate
-from trueneg.reject._mahalanobis.gaussian import Gaussians, gaussians
+from trueneg.reject._mahalanobis.gaussian import gaussians
 from trueneg.reject.base import BaseRejecter
-from trueneg.reject.threshold import Threshold
 
 __all__ = ["MahalanobisDetector"]
-
-_SCHEMA = "trueneg/mahalanobis/1"
-_STORED = ("shrinkage", "cut", "eps", "dtype", "batch_size", "unknown_label")
 
 
 class MahalanobisDetector(BaseRejecter):
@@ -266,30 +260,10 @@ class MahalanobisDetector(BaseRejecter):
 
     def to_state(self) -> dict[str, NDArray[Any]]:
         """Return all that was learned as arrays, without the network: for ``numpy.savez``, no pickle needed."""
+        from trueneg.reject._mahalanobis.stored import state_of
+
         check_is_fitted(self, "stats_")
-        kept = getattr(self, "threshold_", None)
-        threshold = None
-        if kept is not None:
-            rates = {k: e.to_dict() for k in ("tpr", "fpr", "cost") if (e := getattr(kept, k)) is not None}
-            threshold = {"value": repr(float(kept)), "aim": kept.aim, "rates": rates}
-        about = {
-            "schema": _SCHEMA,
-            "params": {name: getattr(self, name) for name in _STORED},
-            "layers": self.layers_,
-            "widths": [s.n_features for s in self.stats_] if self.net is None else None,
-            "threshold": threshold,
-        }
-        try:
-            state = {"about": np.array(json.dumps(about, allow_nan=False))}
-        except TypeError:
-            raise InputError("only an unknown_label that is a text, a number or None can be stored.") from None
-        if self.classes_.dtype.kind == "O":
-            raise InputError("labels of mixed or object type cannot be stored without pickle: use texts or numbers.")
-        for j, stats in enumerate(self.stats_):
-            state |= {f"{j}/{name}": getattr(stats, name) for name in ("classes", "counts", "means", "scatter")}
-            g = self.gaussians_[j]
-            state |= {f"{j}/{name}": getattr(g, name) for name in ("center", "matrix")}
-        return state
+        return state_of(self)
 
     @classmethod
     def from_state(cls, state: Any, *, net: Any = None) -> MahalanobisDetector:
@@ -300,36 +274,9 @@ class MahalanobisDetector(BaseRejecter):
         InputError
             Where the arrays are no detector, or were learned with a network that is not given.
         """
-        try:
-            about = json.loads(str(state["about"]))
-            if about["schema"] != _SCHEMA:
-                raise KeyError("schema")
-            if (about["widths"] is None) != (net is not None):
-                more = "give net=" if net is None else "leave net out"
-                msg = f"this detector was {'' if net is None else 'not '}learned with a network: {more}."
-                raise InputError(msg)
-            layers = about["layers"] if net is not None else None
-            found = cls(net, layers=layers, widths=about["widths"], **about["params"])
-            found.layers_, found.batches_, found.stats_, found.gaussians_ = about["layers"], 1, [], []
-            for j in range(len(found.layers_)):
-                stats = ClassStats(spread="full", tied=True)
-                for name in ("classes", "counts", "means", "scatter"):
-                    setattr(stats, name, np.asarray(state[f"{j}/{name}"]))
-                center, matrix = np.asarray(state[f"{j}/center"]), np.asarray(state[f"{j}/matrix"])
-                means = ((stats.means - center.astype(float)) @ matrix.astype(float)).astype(matrix.dtype)
-                found.stats_.append(stats)
-                found.gaussians_.append(Gaussians(center, matrix, means, len(center) - matrix.shape[1]))
-            found.classes_ = found.stats_[0].classes
-            found.n_features_in_ = sum(s.n_features for s in found.stats_)
-            kept = about["threshold"]
-            if kept is not None:
-                rates = {k: Estimate(**v) for k, v in kept["rates"].items()}
-                found.threshold_ = Threshold(float(kept["value"]), kept["aim"], **rates)
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            msg = f"this is no stored detector ({type(error).__name__}): fit it again, and store it with to_state."
-            raise InputError(msg) from error
+        from trueneg.reject._mahalanobis.stored import detector_of
+
+        found: MahalanobisDetector = detector_of(cls, state, net)
         return found
 
     # -- private ---------------------------------------------------------------------------------------------------

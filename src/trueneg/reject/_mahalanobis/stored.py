@@ -1,0 +1,82 @@
+"""A fitted detector as arrays, and back: no pickle, and without the network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueneg.core.class_stats import ClassStats
+from trueneg.core.errors import InputError
+from trueneg.core.intervals import Estimate
+from trueneg.reject._mahalanobis.gaussian import Gaussians
+from trueneg.reject.threshold import Threshold
+
+__all__ = ["detector_of", "state_of"]
+
+_SCHEMA = "trueneg/mahalanobis/1"
+_STORED = ("shrinkage", "cut", "eps", "dtype", "batch_size", "unknown_label")
+
+
+def state_of(detector: Any) -> dict[str, NDArray[Any]]:
+    """Return what was learned; InputError where labels or the unknown label need pickle."""
+    kept = getattr(detector, "threshold_", None)
+    threshold = None
+    if kept is not None:
+        rates = {k: e.to_dict() for k in ("tpr", "fpr", "cost") if (e := getattr(kept, k)) is not None}
+        threshold = {"value": repr(float(kept)), "aim": kept.aim, "rates": rates}
+    about = {
+        "schema": _SCHEMA,
+        "params": {name: getattr(detector, name) for name in _STORED},
+        "layers": detector.layers_,
+        "widths": [s.n_features for s in detector.stats_] if detector.net is None else None,
+        "threshold": threshold,
+    }
+    try:
+        state = {"about": np.array(json.dumps(about, allow_nan=False))}
+    except TypeError:
+        raise InputError("only an unknown_label that is a text, a number or None can be stored.") from None
+    if detector.classes_.dtype.kind == "O":
+        raise InputError("labels of mixed or object type cannot be stored without pickle: use texts or numbers.")
+    for j, stats in enumerate(detector.stats_):
+        state |= {f"{j}/{name}": getattr(stats, name) for name in ("classes", "counts", "means", "scatter")}
+        g = detector.gaussians_[j]
+        state |= {f"{j}/{name}": getattr(g, name) for name in ("center", "matrix")}
+    return state
+
+
+def detector_of(kind: type[Any], state: Any, net: Any) -> Any:
+    """Return a detector of this class; InputError where the arrays are none."""
+    try:
+        about = json.loads(str(state["about"]))
+        if about["schema"] != _SCHEMA:
+            raise KeyError("schema")
+        if (about["widths"] is None) != (net is not None):
+            more = "give net=" if net is None else "leave net out"
+            msg = f"this detector was {'' if net is None else 'not '}learned with a network: {more}."
+            raise InputError(msg)
+        layers = about["layers"] if net is not None else None
+        found = kind(net, layers=layers, widths=about["widths"], **about["params"])
+        found.layers_, found.batches_, found.stats_, found.gaussians_ = about["layers"], 1, [], []
+        for j in range(len(found.layers_)):
+            stats = ClassStats(spread="full", tied=True)
+            for name in ("classes", "counts", "means", "scatter"):
+                setattr(stats, name, np.asarray(state[f"{j}/{name}"]))
+            center, matrix = np.asarray(state[f"{j}/center"]), np.asarray(state[f"{j}/matrix"])
+            means = ((stats.means - center.astype(float)) @ matrix.astype(float)).astype(matrix.dtype)
+            found.stats_.append(stats)
+            found.gaussians_.append(Gaussians(center, matrix, means, len(center) - matrix.shape[1]))
+        found.classes_ = found.stats_[0].classes
+        found.n_features_in_ = sum(s.n_features for s in found.stats_)
+        kept = about["threshold"]
+        if kept is not None:
+            rates = {k: Estimate(**v) for k, v in kept["rates"].items()}
+            found.threshold_ = Threshold(float(kept["value"]), kept["aim"], **rates)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        msg = f"this is no stored detector ({type(error).__name__}): fit it again, and store it with to_state."
+        raise InputError(msg) from error
+    return found
