@@ -11,7 +11,7 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
-from trueneg.jobs.compare.differences import Difference, Row, rows_needed
+from trueneg.jobs.compare.differences import Difference, Row, judged, rows_needed
 from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.jobs.compare.summary import decides_on_trusted
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BALANCED = 3.0
 CURVE_ROWS = 3_000
+ABSTAIN = 0.9
 _NOT_TO_ADOPT = ("control",)
 
 
@@ -78,9 +79,9 @@ def conclusion(rows: list[Row], task: Task, metric: str) -> str:
     near = most(unsettled)
     found = told(near, metric, on_trusted=on_trusted)
     text = (
-        f"No difference can be told with this much data ({size}): with {len(rows) - 1} remedies judged together, "
-        f"nothing is shown to beat nothing. The largest gain is that of {near.title}, {_name(metric)} {size_of(near)} "
-        "(its own interval)."
+        f"No difference can be told with this much data ({size}): with {len(judged(rows)) - 1} remedies judged "
+        f"together, nothing is shown to beat nothing. The largest gain is that of {near.title}, {_name(metric)} "
+        f"{size_of(near)} (its own interval)."
     )
     if found is not None and found.needed is not None:
         rows_of = "trusted rows" if on_trusted else "rows"
@@ -124,6 +125,22 @@ def resampling(rows: list[Row], task: Task, metric: str) -> str:
         f"Do not resample: at the false-positive rate of the tuned threshold no sampler is shown to find more than the "
         f"model as it is, so what resampling moves is the operating point, and a threshold moves that; {stand}.{spoilt}"
     )
+
+
+def abstaining(rows: list[Row]) -> str:
+    """Say whether a rejecter chooses the rows to leave to a person better than the probability; empty without one."""
+    said = []
+    for row in rows:
+        if row.kind != "rejecter" or ABSTAIN not in row.abstaining_difference:
+            continue
+        found = row.abstaining_difference[ABSTAIN]
+        low, high = found.estimate.low, found.estimate.high
+        word = "fewer errors than" if high < 0 else "more errors than" if low > 0 else "errors not told apart from"
+        said.append(
+            f"{_capital(row.title)} leaves {word} those by the likeliest class's probability where "
+            f"{100 * ABSTAIN:.0f} % of the rows are answered ({_signed(found)})."
+        )
+    return " ".join(said)
 
 
 def head(task: Task, *, seed: int, quick: bool) -> str:

@@ -40,7 +40,8 @@ class Row:
     """One remedy's figures.
 
     ``value`` and ``difference`` by metric; the same on the trusted rows, and corrected for label errors; at the
-    operating point of the tuned threshold; ``abstaining``, the share of errors by the share of rows answered.
+    operating point of the tuned threshold; ``abstaining``, the share of errors by the share of rows answered, which is
+    all that a rejecter has.
     """
 
     name: str
@@ -66,6 +67,11 @@ class Row:
     abstaining_difference: dict[float, Difference] = field(default_factory=dict)
     p_adjusted: float = math.nan
     verdict: str = ""
+
+
+def judged(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that answer every row their own way; a rejecter answers as *nothing*, and only abstains."""
+    return [row for row in rows if row.kind != "rejecter"]
 
 
 def paired(differences: Sequence[float], n_train: float, n_test: float, n: int, *, compared: int = 1) -> Difference:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Split = tuple[NDArray[np.int64], NDArray[np.int64]]
     Progress = Callable[[str, int, int], None]
 
-_ARRAYS = ("decision", "given", "top", "right", "brier", "score")
+_ARRAYS = ("decision", "given", "top", "right", "brier", "score", "certain")
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,13 +242,14 @@ class Runner:
         if measure:
             tracemalloc.start()
 
-        def work() -> tuple[Any, Any, Any]:
+        def work() -> tuple[Any, Any, Any, Any]:
             model = remedy.fit(fold)
             proba = np.asarray(model.predict_proba(opened.view), np.float64)
-            return model, proba, model.decisions(proba)
+            certain = None if model.certainty is None else model.certainty(opened.view)
+            return model, proba, model.decisions(proba), certain
 
         try:
-            (model, proba, decision), seconds = fold.shared.timed(work)
+            (model, proba, decision, certain), seconds = fold.shared.timed(work)
             peak = float(tracemalloc.get_traced_memory()[1]) if measure else float("nan")
         finally:
             if measure:
@@ -256,7 +257,7 @@ class Runner:
         if proba.shape != (len(opened.test), len(task.classes)) or not np.isfinite(proba).all():
             msg = f"its probabilities have shape {proba.shape} or are not finite"
             raise ValueError(msg)
-        predicted = Predicted.of(proba, decision, task.codes[opened.test], task.positive)
+        predicted = Predicted.of(proba, decision, task.codes[opened.test], task.positive, certain=certain)
         return Result(predicted, seconds + opened.seconds, model.rows, peak, model.note)
 
     def _opened(self, repeat: int, fold: int) -> OpenFold:

@@ -54,12 +54,16 @@ class Model:
         ``decide(proba) -> (m,)`` codes; None takes the likeliest class.
     note : str, default=""
         What the user should know, such as how many labels were changed.
+    certainty : callable or None, default=None
+        ``certainty(view) -> (m,)``, higher = answered first where some rows go to a person; None is the probability of
+        the likeliest class.
     """
 
     predict_proba: Callable[[View], NDArray[np.float64]]
     rows: int
     decide: Callable[[NDArray[np.float64]], NDArray[np.int64]] | None = None
     note: str = ""
+    certainty: Callable[[View], NDArray[np.float64]] | None = None
 
     def decisions(self, proba: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the decided codes, (m,)."""

@@ -40,6 +40,8 @@ class Predicted:
         Squared distance of the probabilities from the given class, halved: of two classes ``(p - y) ** 2``.
     score : (m,) float32
         Probability of the positive class; empty where none is asked about.
+    certain : (m,) float32
+        How sure an answer is, of a remedy that says so itself; empty where it is the likeliest class's probability.
     """
 
     decision: NDArray[np.int64]
@@ -48,10 +50,17 @@ class Predicted:
     right: NDArray[np.float32]
     brier: NDArray[np.float32]
     score: NDArray[np.float32]
+    certain: NDArray[np.float32]
 
     @classmethod
     def of(
-        cls, proba: NDArray[np.float64], decision: NDArray[np.int64], y: NDArray[np.int64], positive: int | None
+        cls,
+        proba: NDArray[np.float64],
+        decision: NDArray[np.int64],
+        y: NDArray[np.int64],
+        positive: int | None,
+        *,
+        certain: NDArray[np.float64] | None = None,
     ) -> Predicted:
         """Reduce probabilities (m, K) of rows labelled y (m,)."""
         rows = np.arange(len(y))
@@ -61,20 +70,21 @@ class Predicted:
             score = np.empty(0)
         else:
             top, right, score = proba[:, positive], y == positive, proba[:, positive]
-        columns = (proba[rows, y], top, right, brier, score)
+        columns = (proba[rows, y], top, right, brier, score, np.empty(0) if certain is None else certain)
         return cls(decision, *(np.asarray(c, np.float32) for c in columns))
 
     def most_certain(self, share: float) -> NDArray[np.int64]:
-        """Return the rows whose likeliest class has the highest probability; this share, the first of equals."""
-        certain = np.maximum(self.score, 1 - self.score) if len(self.score) else self.top
+        """Return the rows whose answers are surest; this share, the first of equals."""
+        if len(self.certain):
+            certain = self.certain
+        else:
+            certain = np.maximum(self.score, 1 - self.score) if len(self.score) else self.top
         return np.argsort(-certain, kind="stable")[: max(1, round(share * len(certain)))]
 
     def take(self, rows: NDArray[Any]) -> Predicted:
         """Return some of the rows."""
-        score = self.score[rows] if len(self.score) else self.score
-        return Predicted(
-            self.decision[rows], self.given[rows], self.top[rows], self.right[rows], self.brier[rows], score
-        )
+        parts = (self.decision, self.given, self.top, self.right, self.brier, self.score, self.certain)
+        return Predicted(*(part[rows] if len(part) else part for part in parts))
 
 
 @dataclass(frozen=True, eq=False)

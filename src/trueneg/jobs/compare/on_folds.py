@@ -10,7 +10,7 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, corrected_resampled_t, matched
-from trueneg.jobs.compare.differences import LEVEL, Row, paired
+from trueneg.jobs.compare.differences import LEVEL, Row, judged, paired
 from trueneg.jobs.compare.metrics import Scorer, shown_metrics
 from trueneg.judge.noisy_metrics import METRICS as OF_COUNTS
 from trueneg.judge.noisy_metrics import NoiseRates, corrected_confusion, corrected_metrics
@@ -30,7 +30,7 @@ class OnFolds:
     """The figures of the test folds, as their labels are given."""
 
     def __init__(self, runner: Runner, rows: list[Row]) -> None:
-        self.runner, self.rows = runner, rows
+        self.runner, self.rows, self.judged = runner, rows, judged(rows)
         self.cells: dict[str, dict[Cell, Result]] = {row.name: {} for row in rows}
         # In one order, whichever thread came first, so that sums end on the same bits.
         for (name, r, f), result in sorted(runner.results.items(), key=lambda item: item[0]):
@@ -51,9 +51,9 @@ class OnFolds:
                     for cell, x in self.cells[row.name].items()
                     if cell in scorers
                 }
-                for row in self.rows
+                for row in self.judged
             }
-            for row in self.rows:
+            for row in self.judged:
                 self._put(row.value, row.difference, name, values[row.name], self._base(row, values))
         self._abstaining()
         if task.binary:
@@ -99,14 +99,14 @@ class OnFolds:
         both = [own[c] - base[c] for c in own if c in base and math.isfinite(own[c]) and math.isfinite(base[c])]
         if len(both) >= 2:
             difference[name] = paired(
-                both, self.n_train, self.n_test, len(self.runner.task), compared=len(self.rows) - 1
+                both, self.n_train, self.n_test, len(self.runner.task), compared=len(self.judged) - 1
             )
 
     def _at_matched(self) -> None:
         """Recall at the false-positive rate of the tuned threshold, precision at its alarms: what the ranking gives."""
         task = self.runner.task
         at: dict[str, dict[str, dict[Cell, float]]] = {"recall": {}, "precision": {}}
-        for row in self.rows:
+        for row in self.judged:
             for out in at.values():
                 out[row.name] = {}
             for cell, tuned in self.cells["tuned-threshold"].items():
@@ -122,7 +122,7 @@ class OnFolds:
                     scores[0], scores[1], truth, at="alarms", value=float(alarm.sum())
                 ).b.precision
         for name, of_rows in at.items():
-            for row in self.rows:
+            for row in self.judged:
                 self._put(row.matched, row.matched_difference, name, of_rows[row.name], self._base(row, of_rows))
 
     def _corrected(self) -> None:
@@ -132,14 +132,14 @@ class OnFolds:
         if rates is None or metric not in OF_COUNTS:
             return
         counts: dict[str, dict[Cell, NDArray[np.float64]]] = {}
-        for row in self.rows:
+        for row in self.judged:
             counts[row.name] = {}
             for cell, x in self.cells[row.name].items():
                 test = self.runner.splits[cell[0]][cell[1]][1]
                 doubted = np.flatnonzero(~task.trusted[test])  # the rates are those of labels that nobody verified
                 scorer = Scorer(task.codes[test][doubted], 2, task.positive)
                 counts[row.name][cell] = scorer.counts(x.predicted.decision[doubted])
-        for row in self.rows:
+        for row in self.judged:
             own = counts[row.name]
             if len(own) < 2:
                 continue
@@ -151,7 +151,7 @@ class OnFolds:
             both = [value[c] - base[c] for c in value if c in base and math.isfinite(value[c] - base[c])]
             if len(both) >= 2 and row.name != "nothing":
                 row.corrected_difference = paired(
-                    both, self.n_train, self.n_test, len(task), compared=len(self.rows) - 1
+                    both, self.n_train, self.n_test, len(task), compared=len(self.judged) - 1
                 )
 
 

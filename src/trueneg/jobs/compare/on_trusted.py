@@ -9,7 +9,7 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import bootstrap
-from trueneg.jobs.compare.differences import LEVEL, POWER, Difference, Row, needed
+from trueneg.jobs.compare.differences import LEVEL, POWER, Difference, Row, judged, needed
 from trueneg.jobs.compare.metrics import Predicted, Scorer
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class OnTrusted:
     """The figures of the trusted rows, each predicted by models that saw neither it nor its group."""
 
     def __init__(self, runner: Runner, rows: list[Row]) -> None:
-        self.runner, self.rows = runner, rows
+        self.runner, self.rows = runner, judged(rows)
         task = runner.task
         self.places = np.flatnonzero(task.trusted)
         self.scorer = Scorer(
@@ -59,7 +59,7 @@ class OnTrusted:
                 parts.append(x.predicted.take(here))  # type: ignore[union-attr]
                 order.append(place[test[here]])
             back = np.argsort(np.concatenate(order))
-            names = ("decision", "given", "top", "right", "brier", "score")
+            names = ("decision", "given", "top", "right", "brier", "score", "certain")
             joined = [np.concatenate([getattr(p, n) for p in parts]) for n in names]
             out[repeat] = Predicted(*(a[back] if len(a) else a for a in joined))
         return out

@@ -40,6 +40,9 @@ def make_report(
     on_trusted = decides_on_trusted(rows, metric)
     counts = np.bincount(task.codes, minlength=len(task.classes))
     tips = [{"title": "Resampling", "text": advice.resampling(rows, task, metric)}]
+    left = advice.abstaining(rows)
+    if left:
+        tips.append({"title": "Leaving rows to a person", "text": left})
     if head:
         tips.append({"title": "Naive Bayes or logistic regression", "text": head})
     tips.append({"title": "Label errors", "text": _capital(noise_rates(runner)[1]) + "."})
@@ -116,6 +119,10 @@ def _raw(row: Row) -> dict[str, Any]:
         "metrics": pair(row.value, row.difference),
         "trusted": pair(row.trusted, row.trusted_difference),
         "matched": pair(row.matched, row.matched_difference),
+        "abstaining": pair(
+            {str(share): e for share, e in row.abstaining.items()},
+            {str(share): d for share, d in row.abstaining_difference.items()},
+        ),
         "corrected": corrected,
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.jobs.compare.advice import told
+from trueneg.jobs.compare.differences import judged
 from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.report.figures import bar, forest, line
 
@@ -86,7 +87,8 @@ def _cost_curves(runner: Runner, rows: list[Row], on_trusted: bool) -> list[dict
 
     # The tuned threshold has the curve of nothing: the same ranking.
     first = [r for r in rows if r.name in ("nothing", "class-weights")]
-    others = sorted((r for r in rows if r not in first and r.name != "tuned-threshold"), key=gain, reverse=True)
+    others = [r for r in judged(rows) if r not in first and r.name != "tuned-threshold"]
+    others.sort(key=gain, reverse=True)
     curves: dict[str, Any] = {}
     x: list[float] = []
     for row in [*first, *others]:

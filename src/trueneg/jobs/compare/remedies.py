@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trueneg.core.errors import InputError
-from trueneg.jobs.compare import cleaning, sampling, threshold
+from trueneg.jobs.compare import cleaning, rejecting, sampling, threshold
 
 if TYPE_CHECKING:
     from trueneg.jobs.compare.fold import Fold, Model
@@ -32,7 +32,8 @@ class Remedy:
     fit : callable
         ``fit(fold) -> Model``; it sees the training part of a fold and nothing else.
     kind : str, default="own"
-        ``"baseline"``, ``"sampling"``, ``"cleaning"``, ``"head"``, ``"calibration"``, ``"control"`` or ``"own"``.
+        ``"baseline"``, ``"sampling"``, ``"cleaning"``, ``"head"``, ``"calibration"``, ``"rejecter"`` (answers as
+        *nothing*, and has its own ``certainty``: in the table of abstaining alone), ``"control"`` or ``"own"``.
     needs : tuple of str, default=()
         What the data must have: ``"negative"``, ``"answers"``, ``"nominal"``, ``"no nominal"``, ``"all nominal"``.
     short : bool, default=False
@@ -134,6 +135,15 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "naive-bayes", "naive Bayes head", threshold.naive_bayes, "head", (), True, "GaussianNaiveBayes().fit(X, y)"
+    ),
+    Remedy(
+        "mahalanobis",
+        "Mahalanobis distance",
+        rejecting.mahalanobis,
+        "rejecter",
+        (),
+        False,
+        "MahalanobisDetector().fit(X, y).calibrate(X_new, target_tpr=0.9)",
     ),
     Remedy("teen", "prototype head (TEEN)", threshold.teen, "head", (), False, "PrototypeClassifier().fit(X, y)"),
     Remedy(

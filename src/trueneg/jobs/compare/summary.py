@@ -70,6 +70,9 @@ def judge(rows: list[Row], metric: str, *, on_trusted: bool) -> None:
         worst = max(worst, min(1.0, told[name].p * (len(order) - rank)))
         adjusted[name] = worst
     for row in rows[1:]:
+        if row.kind == "rejecter" and row.abstaining:
+            row.verdict = "see abstaining"
+            continue
         if row.name not in told:
             row.verdict = row.status if row.status != "done" else "too few folds"
             continue

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from trueneg.jobs.compare.advice import told
-from trueneg.jobs.compare.differences import rows_needed
+from trueneg.jobs.compare.differences import judged, rows_needed
 from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
 from trueneg.report.words import estimate as written
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def make_tables(rows: list[Row], metric: str, on_trusted: bool, binary: bool) -> list[dict[str, Any]]:
     """Write all tables, the verdicts first."""
     rows = [row for row in rows if row.status != "not run"]
-    tables = [_verdicts(rows, metric, on_trusted)]
+    tables = [_verdicts(judged(rows), metric, on_trusted)]
     tables.append(_probabilities(rows))
     tables.append(_abstaining(rows))
     if binary:
@@ -89,9 +89,10 @@ def _abstaining(rows: list[Row]) -> dict[str, Any]:
         if r.abstaining
     ]
     caption = (
-        "Share of errors among the rows answered, where the least certain ones (by the probability of the likeliest "
-        "class) go to a person. How: OpenSetClassifier(model, threshold='tpr90') answers 90 % of the rows of known "
-        "classes; what it refuses has its own label."
+        "Share of errors among the rows answered, where the least certain ones go to a person: by the probability of "
+        "the likeliest class, or by what a rejecter says, whose answers are those of nothing. Differences are to "
+        "nothing at the same share answered. How: OpenSetClassifier(model, threshold='tpr90') answers 90 % of the rows "
+        "of known classes; what it refuses has its own label."
     )
     return {
         "id": "abstaining",

@@ -183,6 +183,10 @@ def make_task(
     table, roles = source.table, source.roles
     if roles.kind == "attempts":
         raise InputError("compare learns from rows with a label, and attempts have none; TN603 puts rules side by side")
+    if roles.kind == "retrieval":
+        raise InputError(
+            "compare learns from rows with a label, and a collection has none; trueneg mine compares rules"
+        )
     if roles.kind != "table":
         raise InputError(
             "compare takes one label a row: several labels have several costs and thresholds; "
