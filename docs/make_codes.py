@@ -19,6 +19,7 @@ GROUPS = {
     "TN2": "Wrong labels",
     "TN3": "Metrics and costs",
     "TN4": "Unfamiliar rows",
+    "TN5": "Retrieval collections",
     "TN6": "Attempts, verifiers and automatic labels",
 }
 
@@ -32,7 +33,7 @@ def _page(check: ModuleType) -> str:
     """One check's page: its title, its docstring, how to run it alone."""
     code, title = check.CODE, check.TITLE
     kind = getattr(check, "DATA", ("table",))[0]
-    path = "ATTEMPTS.jsonl" if kind == "attempts" else "data.csv --label LABEL"
+    path = {"attempts": "ATTEMPTS.jsonl", "retrieval": "FOLDER"}.get(kind, "data.csv --label LABEL")
     alone = f"```\ntrueneg audit {path} --select {code}\n```"
     return f"# {code}: {title}\n\n{_markdown(check.__doc__ or '')}\n\nRun this check alone:\n\n{alone}\n"
 

@@ -64,7 +64,9 @@ def test_wrong_settings_are_one_line(tmp_path, text, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"kind": "retrieval"}, "'retrieval' cannot be audited yet"),
+        ({"kind": "bags"}, "'bags' cannot be audited yet"),
+        ({"kind": "retrieval"}, "'retrieval' is the audit of a folder"),
+        ({"encoder": "minilm"}, "--encoder is for the folder of a retrieval collection"),
         ({"kind": "tabel"}, "'tabel' is unknown; say table or multilabel"),
         ({"quick": True, "thorough": True}, "give one of the two"),
         ({"reviewed": "answers.csv"}, "no audit lies in OUT"),

@@ -519,8 +519,8 @@ def test_an_audit_without_suspects_has_nothing_to_repair(tmp_path):
 def test_a_kind_that_has_no_label_column_is_refused_with_the_reason(audits):
     """Other kinds come later; until then the reason is said instead of a broken file."""
     opened = AuditFolder.open(audits()[1])
-    report = {**opened.report, "input": {**opened.report["input"], "kind": "retrieval"}}
-    with pytest.raises(InputError, match="'retrieval' cannot be repaired yet: it has no label column"):
+    report = {**opened.report, "input": {**opened.report["input"], "kind": "bags"}}
+    with pytest.raises(InputError, match="'bags' cannot be repaired yet: it has no label column"):
         plan(replace_report(opened, report), action="flag", top=1)
 
 

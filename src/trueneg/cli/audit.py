@@ -31,6 +31,9 @@ def audit(
     reviewed: Path | None = None,
     kind: str | None = None,
     label_sep: str | None = None,
+    positive_from: float | None = None,
+    encoder: str | None = None,
+    embeddings: Annotated[tuple[Path, Path] | None, Parameter(negative="")] = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
     thorough: Annotated[bool, Parameter(negative="")] = False,
     select: str | None = None,
@@ -40,7 +43,7 @@ def audit(
     no_cache: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
 ) -> int:
-    """Audit a labelled table: which labels are wrong, which figure to trust, what to do.
+    """Audit a labelled table or a retrieval collection: which labels are wrong, which figure to trust, what to do.
 
     Writes audit.json, report.html, suspects.parquet and suspects.csv beside the input, or to --out. Where a review of
     that folder has answers, they are used. Column names and costs may stand in .trueneg.toml beside the input.
@@ -49,7 +52,8 @@ def audit(
     Parameters
     ----------
     path
-        CSV, TSV, Parquet, JSONL, Arrow or NPZ; .gz and .zst are read as well.
+        CSV, TSV, Parquet, JSONL, Arrow or NPZ; .gz and .zst are read as well. Or the folder of a retrieval collection
+        (corpus, queries and qrels, in the layouts that trueneg mine takes).
     label
         The column that holds the label; without it, the columns that could be it are listed.
     positive
@@ -76,7 +80,7 @@ def audit(
     trusted
         A column that is true where the label was verified.
     split
-        A column that names the side of a split (train, test) of each row.
+        A column that names the side of a split (train, test) of each row; of a collection, which judgments.
     cost_fn
         What a false negative costs: a number, or a column.
     cost_fp
@@ -89,14 +93,21 @@ def audit(
         A file of answers to the folder's sample, or a folder of such files (one a reviewer), in place of the
         review.csv in it.
     kind
-        What the table holds: table (a label a row), multilabel or attempts (a verdict a row, on the columns problem
-        and accepted); by default as its columns look.
+        What the input holds: table (a label a row), multilabel, attempts (a verdict a row, on the columns problem
+        and accepted) or retrieval (a folder); by default as it looks.
     label_sep
         What separates several labels in one column.
+    positive_from
+        Of a collection: grades from here on are relevant (1).
+    encoder
+        Of a collection: the second retriever, by the names of trueneg mine; by default a latent analysis of its texts.
+    embeddings
+        Of a collection: two .npy files in place of an encoder, of all queries and all documents in their order.
     quick
-        Ask no model: classes, duplicates and leaks in seconds.
+        Ask no model: classes, duplicates and leaks in seconds. Of a collection, ask BM25 alone.
     thorough
-        Look deeper, for several times the time: three rounds of both kinds of model, neighbours of every row.
+        Look deeper, for several times the time: three rounds of both kinds of model, neighbours of every row. Of a
+        collection, ask MiniLM (extra text) for all judged queries.
     select
         Codes of the checks to run, separated by commas; TN2 stands for all that begin so.
     ignore
@@ -156,6 +167,9 @@ def audit(
             cost_fp=_number(cost_fp),
             kind=kind,
             label_sep=label_sep,
+            positive_from=positive_from,
+            encoder=encoder,
+            embeddings=None if embeddings is None else [str(path) for path in embeddings],
         )
         result.save(folder)
     terminal(result.report, Console())

@@ -16,7 +16,7 @@ def repair(
     decisions: Path | None = None,
     finding: str | None = None,
 ) -> None:
-    """Write the audited table again with an action applied to its suspects; the input is never changed.
+    """Write the audited table, or judgments, again with an action applied to its suspects; the input never changes.
 
     Says which suspects by --top, --min-probability or --decisions; trusted rows are never touched. Row order and types
     stay; extra columns (trueneg_...) say what was done and why, and FILE.repair.json lists every row that is left out.
@@ -26,7 +26,8 @@ def repair(
     out
         The folder that 'trueneg audit' wrote.
     action
-        Remove the row, give it the proposed class, weigh it by 1 - probability, or only mark it.
+        Remove the row, give it the proposed class, weigh it by 1 - probability, or only mark it. Of judgments: take
+        them out, write the proposed grade, or only list them.
     to
         The file to write; its ending says the format, without one it is that of the input.
     top
@@ -70,6 +71,10 @@ def repair(
 
 def _lines(done: Any, to: Path) -> list[str]:
     """Say in a few lines what was done and what to run next."""
+    from trueneg.jobs.repair.judgments import JudgmentsRepair
+
+    if isinstance(done, JudgmentsRepair):
+        return done.lines()
     from trueneg.jobs.audit.again import audit_command
     from trueneg.jobs.repair.record import record_path
 

@@ -12,17 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trueneg.core.cells import Cells
 from trueneg.core.errors import InputError
 from trueneg.data._retrieval.lines import Lines, read_pairs
+from trueneg.data._retrieval.places import is_collection, part, qrels_file, qrels_files
+from trueneg.data._retrieval.rewrite import rewrite_qrels
 from trueneg.data._retrieval.texts import Texts, read_texts, texts_with_something
 from trueneg.data.readers import one_line
 
-__all__ = ["Collection", "read_collection", "read_cranfield", "read_qrels", "read_run", "read_texts", "read_vaswani"]
-
-_STEMS = {"corpus": ("corpus", "documents", "doc-text"), "queries": ("queries", "topics", "query-text")}
-_ENDS = (".jsonl", ".jsonl.gz", ".parquet", ".tsv", ".trec", "")
+__all__ = [
+    "Collection",
+    "Splits",
+    "is_collection",
+    "read_collection",
+    "read_cranfield",
+    "read_qrels",
+    "read_run",
+    "read_splits",
+    "read_texts",
+    "read_vaswani",
+    "rewrite_qrels",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +60,103 @@ class Collection:
     qrels: Cells
     unused: int
     where: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Documents, queries and the judgments of every split, as they are: a query may have no positive.
+
+    Attributes
+    ----------
+    documents, queries : list of str
+    document_ids, query_ids : object arrays, in the same order
+    files : dict of str to Path
+        Where the judgments of each split were read; the order numbers the splits.
+    query, document, split : (n,) int64
+        Rows of the queries and documents of each judged pair, and the number of its split.
+    grade : (n,) float64
+    where : Path
+    """
+
+    documents: list[str]
+    document_ids: NDArray[Any]
+    queries: list[str]
+    query_ids: NDArray[Any]
+    files: dict[str, Path]
+    query: NDArray[np.int64]
+    document: NDArray[np.int64]
+    split: NDArray[np.int64]
+    grade: NDArray[np.float64]
+    where: Path
+
+
+def read_splits(
+    folder: str | Path, *, split: str | None = None, progress: Callable[[str, int, int], None] | None = None
+) -> Splits:
+    """Read a folder with all of its splits.
+
+    Parameters
+    ----------
+    folder : str or Path
+        As :func:`read_collection` takes it.
+    split : str, optional
+        Only these judgments; by default those of every file.
+    progress : callable, optional
+        Called with a text, files read, and their number.
+
+    Returns
+    -------
+    Splits
+
+    Raises
+    ------
+    InputError
+        Naming file and line, as :func:`read_collection` does; a query without a positive is none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        msg = f"{one_line(folder)}: there is no such folder"
+        raise InputError(msg)
+    tell = progress or (lambda *_: None)
+    if (folder / "cran.all.1400").is_file():
+        return _splits_of(read_cranfield(folder))
+    files = qrels_files(folder) if split is None else {split: qrels_file(folder, split)}
+    tell("reading the documents", 0, 2 + len(files))
+    documents = read_texts(part(folder, "corpus"), what="document")
+    tell("reading the queries", 1, 2 + len(files))
+    queries = read_texts(part(folder, "queries"), what="query")
+    place = [{key: i for i, key in enumerate(texts.id.tolist())} for texts in (queries, documents)]
+    columns: list[list[NDArray[Any]]] = [[], [], [], []]
+    for number, path in enumerate(files.values()):
+        tell("reading the judgments", 2 + number, 2 + len(files))
+        found = read_qrels(path)
+        check_known(documents, queries, found, path)
+        codes = [
+            np.array([known[key] for key in ids.tolist()], dtype=np.int64)
+            for known, ids in zip(place, (found.query, found.document), strict=True)
+        ]
+        for column, values in zip(columns, (*codes, np.full(len(codes[0]), number), found.value), strict=True):
+            column.append(values)
+    query, document, part_of, grade = (np.concatenate(column) for column in columns)
+    return Splits(
+        documents.text, documents.id, queries.text, queries.id, files, query, document, part_of, grade, folder
+    )
+
+
+def _splits_of(data: Collection) -> Splits:
+    cells = data.qrels
+    return Splits(
+        data.documents,
+        data.document_ids,
+        data.queries,
+        data.query_ids,
+        {"qrels": data.where},
+        cells.row.astype(np.int64),
+        cells.candidate.astype(np.int64),
+        np.zeros(len(cells.row), dtype=np.int64),
+        np.asarray(cells.side["grade"], dtype=np.float64),
+        data.where.parent,
+    )
 
 
 def read_qrels(path: str | Path) -> Lines:
@@ -97,17 +206,17 @@ def read_collection(
     tell = progress or (lambda *_: None)
     if (folder / "cran.all.1400").is_file():
         return read_cranfield(folder)
-    qrels = _qrels_file(folder, split)
+    qrels = qrels_file(folder, split)
     tell("reading the documents", 0, 3)
-    documents = read_texts(_part(folder, "corpus"), what="document")
+    documents = read_texts(part(folder, "corpus"), what="document")
     tell("reading the queries", 1, 3)
-    queries = read_texts(_part(folder, "queries"), what="query")
+    queries = read_texts(part(folder, "queries"), what="query")
     tell("reading the judgments", 2, 3)
     return joined(documents, queries, read_qrels(qrels), qrels, positive_from=positive_from)
 
 
-def joined(documents: Texts, queries: Texts, qrels: Lines, where: Path, *, positive_from: float = 1) -> Collection:
-    """Bind judgments to the texts that they name, and check each."""
+def check_known(documents: Texts, queries: Texts, qrels: Lines, where: Path) -> None:
+    """Refuse judgments that name a query or a document that there is not."""
     for name, known, ids in (("query", queries.id, qrels.query), ("document", documents.id, qrels.document)):
         have = set(known.tolist())
         bad = next((i for i, key in enumerate(ids.tolist()) if key not in have), None)
@@ -118,6 +227,11 @@ def joined(documents: Texts, queries: Texts, qrels: Lines, where: Path, *, posit
                 f"{other}; add it there, or drop the line"
             )
             raise InputError(msg)
+
+
+def joined(documents: Texts, queries: Texts, qrels: Lines, where: Path, *, positive_from: float = 1) -> Collection:
+    """Bind judgments to the texts that they name, and check each."""
+    check_known(documents, queries, qrels, where)
     named = set(qrels.query.tolist())
     keep = [i for i, key in enumerate(queries.id.tolist()) if key in named]
     query_ids = queries.id[keep]
@@ -166,53 +280,3 @@ def read_cranfield(folder: str | Path) -> Collection:
     keep = np.array([key in known for key in found.document.tolist()])
     lines = Lines(found.query[keep], found.document[keep], found.value[keep], found.line[keep])
     return joined(documents, Texts(numbers, queries.text), lines, folder / "cranqrel")
-
-
-def _part(folder: Path, name: str) -> Path:
-    """Find the corpus or the queries under the names that they may have."""
-    for path, end in ((folder / f"{stem}{end}", end) for stem in _STEMS[name] for end in _ENDS):
-        if end and path.is_file():
-            return path
-        if not end and path.is_dir():
-            shards = sorted(path.rglob("*.arrow"))
-            if shards:
-                return shards[0].parent
-            tables = sorted(path.glob("*.parquet"))
-            if len(tables) == 1:
-                return tables[0]
-    msg = (
-        f"{one_line(folder)} holds no {name}: {name}.jsonl, {name}.parquet, {name}.tsv, {name}.trec or a folder "
-        f"{name}/ of Arrow shards is needed"
-    )
-    raise InputError(msg)
-
-
-def _qrels_file(folder: Path, split: str | None) -> Path:
-    place = folder / "qrels"
-    found: dict[str, Any] = {}
-    if place.is_dir():
-        found = {
-            path.name.split(".")[0]: path
-            for path in sorted(place.iterdir())
-            if path.suffix in (".tsv", ".parquet", ".jsonl", ".gz", ".txt", ".qrels") or any(path.glob("*.arrow"))
-        }
-        if any(place.glob("*.arrow")):
-            found = {"qrels": place}
-    else:
-        for end in (".tsv", ".txt", ".parquet", ".jsonl", ".trec", ""):
-            if (folder / f"qrels{end}").is_file():
-                found = {"qrels": folder / f"qrels{end}"}
-                break
-    if not found:
-        msg = f"{one_line(folder)} holds no judgments: qrels/train.tsv, qrels.tsv or qrels is needed"
-        raise InputError(msg)
-    if split is None:
-        split = "train" if "train" in found else next(iter(found))
-        if split != "train" and len(found) > 1:
-            msg = f"{one_line(place)} holds {', '.join(found)}; name one with --split"
-            raise InputError(msg)
-    if split not in found:
-        msg = f"{one_line(place)} holds no split {one_line(split, 40)!r}, only {', '.join(found)}"
-        raise InputError(msg)
-    path: Path = found[split]
-    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,10 @@ def _side(folder: AuditFolder) -> Side:
         note = f"{error}; its suspects are matched by their id" if lines and "id" in lines[0] else str(error)
     suspects: dict[str, dict[str, dict[str, Any]]] = {}
     for line in lines:
-        key = str(keys[line["row"]]) if keys is not None else None if "id" not in line else str(line["id"])
+        if folder.kind == "retrieval":
+            key = json.dumps([line["query"], line["document"]], ensure_ascii=False)
+        else:
+            key = str(keys[line["row"]]) if keys is not None else None if "id" not in line else str(line["id"])
         if key is None:
             continue
         named = f"{key} / {line['label']}" if "label" in line else key

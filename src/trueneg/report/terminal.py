@@ -54,10 +54,12 @@ def terminal(report: Mapping[str, Any], console: Console) -> None:
 def _header(data: Mapping[str, Any], console: Console) -> None:
     seen = data["input"]
     columns = seen["columns"] if isinstance(seen["columns"], int) else len(seen["columns"])
+    counts = seen.get("counts") or {"rows": seen["rows"], "columns": columns}
+    size = ", ".join(f"{n:,} {_one_line(what)}" for what, n in counts.items())
     _line(console, _one_line(data["title"]), style="bold")
     _line(
         console,
-        f"{_one_line(seen['path'])}: {_one_line(seen['kind'])}, {seen['rows']:,} rows, {columns:,} columns",
+        f"{_one_line(seen['path'])}: {_one_line(seen['kind'])}, {size}",
         style="dim",
     )
     classes = seen["classes"]

@@ -10,6 +10,7 @@ from typing import Any
 from trueneg.jobs.audit.settings import KEYS
 
 _CHOICE = ("select", "ignore")
+OWN = ("positive_from", "encoder", "embeddings")  # of a retrieval collection
 
 
 def audit_command(path: str | Path, options: Mapping[str, Any], *, depth: bool = True) -> str:
@@ -30,9 +31,12 @@ def audit_command(path: str | Path, options: Mapping[str, Any], *, depth: bool =
     str
     """
     words = ["trueneg", "audit", str(path)]
-    for name in (*KEYS, *(_CHOICE if depth else ())):
+    for name in (*KEYS, *OWN, *(_CHOICE if depth else ())):
         value = options.get(name)
         if value is None or value == []:
+            continue
+        if name == "embeddings":  # two files, as the option takes them
+            words += ["--embeddings", *map(str, value)]
             continue
         text = ",".join(str(v) for v in value) if isinstance(value, list | tuple) else f"{value}"
         flag = f"--{name.replace('_', '-')}"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trueneg.data.sniff import Roles
 
 RANKINGS = Path(".stages") / "rankings.npz"
+PAIRS = Path(".stages") / "pairs.parquet"
 _COLUMNS = ("row", "candidate", "verdict", "probability", "proposed")
 # Options that say what to compute, not which column plays which part.
 _NOT_COLUMNS = ("quick", "thorough", "seed", "select", "ignore", "miss_rate", "false_alarm_rate", "reviewed")
@@ -86,8 +87,8 @@ def layout_of(table: Table, roles: Roles) -> dict[str, Any]:
 
 
 def source_of(path: str, folder: Path) -> str | None:
-    """Return the way from the folder to the table's file, so that both can be moved together; None for a frame."""
-    return os.path.relpath(path, folder) if Path(path).is_file() else None
+    """Return the way from the folder to the input, so that both can be moved together; None for a frame."""
+    return os.path.relpath(path, folder) if Path(path).exists() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +164,11 @@ class AuditFolder:
         return dict(self.report["options"])
 
     @property
+    def kind(self) -> str:
+        """What was audited: ``table``, ``multilabel``, ``attempts`` or ``retrieval``."""
+        return str(self.report["input"]["kind"])
+
+    @property
     def data_hash(self) -> str:
         """Hash of the table's content."""
         return str(self.report["input"].get("data", ""))
@@ -199,6 +205,10 @@ class AuditFolder:
         elif not self.path.exists():
             msg = f"the audited table {one_line(self.path)} is not there any more; put it back, or audit it where it is"
             raise InputError(msg)
+        elif self.kind == "retrieval":
+            from trueneg.jobs.audit.retrieval import kept_pairs
+
+            table = kept_pairs(self.folder, self.path)
         else:
             table = read_table(self.path)
         if data_hash(table.arrow) != self.data_hash:
@@ -211,6 +221,10 @@ class AuditFolder:
 
     def roles(self, table: Table) -> Roles:
         """Return which column plays which part, as in the audit."""
+        if self.kind == "retrieval":
+            from trueneg.jobs.audit.retrieval import pairs_roles
+
+            return pairs_roles()
         return sniff_roles(table, **{k: v for k, v in self.options.items() if k not in _NOT_COLUMNS})
 
     def keys(self, table: Table, roles: Roles) -> np.ndarray:

@@ -69,8 +69,9 @@ def page_of(
 
 
 def beside(path: str | Path) -> Path:
-    """Return the folder of an audit by default: ``NAME.trueneg`` beside the table."""
+    """Return the folder of an audit by default: ``NAME.trueneg`` beside the table or the collection's folder."""
     path = Path(path)
+    path = path if path.name and path.name != ".." else path.resolve()
     stem = path.name.split(".")[0] or path.name.lstrip(".").split(".")[0]
     return path.with_name(stem + ".trueneg")
 
@@ -85,6 +86,11 @@ def lead_on(report: MutableMapping[str, Any], folder: Path) -> None:
     folder : Path
         The audit's folder, as its user names it.
     """
+    if report["input"]["kind"] == "retrieval":
+        from trueneg.jobs.audit._retrieval.lead import lead
+
+        lead(report, folder)
+        return
     for finding in report["findings"]:
         if finding["code"] in SUSPECT_CODES and finding["status"] in ("finding", "advice"):
             finding["command"] = _repair(report, folder, finding)

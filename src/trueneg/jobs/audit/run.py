@@ -12,10 +12,11 @@ from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line, read_frame, read_table
 from trueneg.data.sniff import roles as sniff_roles
 from trueneg.data.sniff import trusted_mask
+from trueneg.jobs.audit.again import OWN
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
-from trueneg.jobs.audit.folder import _NOT_COLUMNS, Ranking, layout_of, save_rankings, source_of
+from trueneg.jobs.audit.folder import _NOT_COLUMNS, PAIRS, Ranking, layout_of, save_rankings, source_of
 from trueneg.jobs.audit.images import ImageColumn, suspect_images
 from trueneg.jobs.audit.keep import packed, unpacked
 from trueneg.jobs.audit.listing import suspects_table
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 
     from trueneg.data.sniff import Roles
 
-KINDS = ("table", "multilabel", "attempts")
-LATER = ("retrieval", "versions", "boxes", "bags")
+KINDS = ("table", "multilabel", "attempts", "retrieval")
+LATER = ("versions", "boxes", "bags")
 LEFT_OUT = "left out by --select or --ignore"
 
 
@@ -48,7 +49,8 @@ class Audit:
     ``suspects_arrow`` holds one row a suspect, most probable first; ``suspects`` is the same as a
     frame of the type that came in (an Arrow table where a file came in). ``rankings`` holds every cell that a
     direction of error can touch, suspected or not, by finding code; ``neighbors`` the nearest labelled rows.
-    ``folder`` is where it belongs: beside the file that was audited, None for a frame.
+    ``folder`` is where it belongs: beside the file that was audited, None for a frame. ``pairs`` is the table of the
+    pairs of a retrieval collection that a review is drawn from.
     """
 
     findings: list[Finding]
@@ -58,6 +60,7 @@ class Audit:
     folder: Path | None = None
     rankings: dict[str, Ranking] = field(default_factory=dict)
     neighbors: np.ndarray | None = None
+    pairs: Any = None
 
     @property
     def suspects(self) -> Any:
@@ -110,6 +113,8 @@ class Audit:
         self.report["input"]["source"] = source_of(self.report["input"]["path"], folder)
         with atomic_folder(folder) as new:
             save_rankings(new, self.rankings, self.neighbors)
+            if self.pairs is not None:
+                write_table(self.pairs.arrow, new / PAIRS)
             write_table(self.suspects_arrow, new / "suspects.parquet")
             write_table(guarded(self.suspects_arrow), new / "suspects.csv")
             (new / "report.html").write_text(page, encoding="utf-8", errors="replace")
@@ -138,8 +143,9 @@ def audit(
     Parameters
     ----------
     data : path or frame
-        A file (CSV, TSV, Parquet, JSONL, Arrow, NPZ, compressed or not) or any frame that narwhals reads. Beside a
-        file, ``.trueneg.toml`` may name columns and costs; what is given here comes first.
+        A file (CSV, TSV, Parquet, JSONL, Arrow, NPZ, compressed or not) or any frame that narwhals reads; or the folder
+        of a retrieval collection (documents, queries, judgments). Beside a file, ``.trueneg.toml`` may name columns
+        and costs; what is given here comes first.
     quick : bool, default False
         Ask no model: classes, duplicates and leaks only, unless probabilities are given.
     thorough : bool, default False
@@ -165,6 +171,8 @@ def audit(
     **columns
         Names of the columns: ``label`` (required), ``positive``, ``negative``, ``unlabeled``, ``text``,
         ``features``, ``embedding``, ``proba``, ``id``, ``group``, ``trusted``, ``cost_fn``, ``cost_fp``; and ``kind``.
+        Of a collection: ``split`` (which judgments), ``positive_from`` (grades from here on are relevant), ``encoder``
+        or ``embeddings`` (of the second retriever).
 
     Returns
     -------
@@ -177,6 +185,11 @@ def audit(
     """
     _refuse(quick, thorough, columns.get("kind"))
     say = progress or (lambda _: None)
+    if _is_collection(data, columns.get("kind")):
+        asked = {"quick": quick, "thorough": thorough or None, "seed": seed, "select": select, "ignore": ignore}
+        asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "reviewed": reviewed, **columns}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return _collection(Path(data), given, cache, None if out is None else Path(out), say)
     settings, told = read_settings(Path(data)) if isinstance(data, str | Path) else ({}, "")
     asked: dict[str, Any] = {"quick": quick, "thorough": thorough, "seed": seed, "select": select, "ignore": ignore}
     asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "reviewed": reviewed, **columns}
@@ -184,6 +197,13 @@ def audit(
     if not thorough:
         options.pop("thorough")
     _refuse(quick, thorough, options.get("kind"))
+    if options.get("kind") == "retrieval":
+        raise InputError(
+            "kind 'retrieval' is the audit of a folder of documents, queries and judgments; name the folder"
+        )
+    own = next((name for name in OWN if name in options), None)
+    if own is not None:
+        raise InputError(f"--{own.replace('_', '-')} is for the folder of a retrieval collection; leave it out")
     table, frame_kind, path = _read(data, say)
     options = _as_attempts(table, options)
     roles = sniff_roles(table, **{k: v for k, v in options.items() if k not in _NOT_COLUMNS})
@@ -202,6 +222,42 @@ def audit(
         context = _context(table, roles, path, options, say=say, cache=cache, reviewed=answers)
         result = _table(table, context, frame_kind, chosen, image_named="image" in options)
     return _remember(result, options, table, roles, folder)
+
+
+def _is_collection(data: Any, kind: str | None) -> bool:
+    """Tell whether a collection was given: a folder of one, or any folder where the kind says so."""
+    if not isinstance(data, str | Path):
+        return False
+    if kind == "retrieval":
+        return True
+    from trueneg.data.retrieval import is_collection
+
+    return kind is None and Path(data).is_dir() and is_collection(data)
+
+
+def _collection(
+    path: Path, options: dict[str, Any], cache: str | Path | None, out: Path | None, say: Callable[[str], None]
+) -> Audit:
+    """Audit the folder of a retrieval collection."""
+    from trueneg.jobs.audit._retrieval.audit import examine, options_of
+
+    options = options_of(options, path)
+    folder = out if out is not None else beside(path)
+    chosen = (options.get("select", []), options.get("ignore", []))
+    findings, suspects, report, rankings, pairs = examine(
+        path,
+        options,
+        folder=folder,
+        cache=None if cache is None else Path(cache),
+        progress=say,
+        run_check=lambda check, context: _one(check, context, *chosen),
+    )
+    report["options"] = options
+    report["input"]["data"] = data_hash(pairs.arrow)
+    result = Audit(findings, report, suspects, folder=folder, rankings=rankings, pairs=pairs)
+    lead_on(report, folder)
+    commands_into(findings, report)
+    return result
 
 
 def _refuse(quick: bool, thorough: bool, kind: str | None) -> None:

@@ -18,6 +18,7 @@ from trueneg.data.writers import atomic
 from trueneg.jobs.audit.folder import AuditFolder
 from trueneg.jobs.repair.choose import Chosen, choose
 from trueneg.jobs.repair.judged import judged_of
+from trueneg.jobs.repair.judgments import JudgmentsRepair, repair_judgments
 from trueneg.jobs.repair.record import check_target, dumps, record_of, record_path, target_format
 from trueneg.jobs.repair.source import Source, changed, look
 from trueneg.jobs.repair.values import Written, wanted_values, written
@@ -102,6 +103,10 @@ def plan(
     folder, listed = _opened(audit, frame)
     if folder.report["input"]["kind"] not in KINDS:
         what = folder.report["input"]["kind"]
+        if what == "retrieval":
+            raise InputError(
+                "judgments of a collection are repaired from file to file: use repair_to, or trueneg repair"
+            )
         msg = f"an audit of the kind {what!r} cannot be repaired yet: it has no label column to write to"
         raise InputError(f"{msg}; {' and '.join(KINDS)} can be")
     judged = judged_of(folder, decisions)
@@ -317,7 +322,7 @@ def repair_to(
     *,
     progress: Callable[[str, int], None] | None = None,
     **choice: Any,
-) -> Repair:
+) -> Repair | JudgmentsRepair:
     """Write the audited file again with an action applied, batch by batch; the input is never changed.
 
     Parameters
@@ -334,11 +339,13 @@ def repair_to(
 
     Returns
     -------
-    Repair
-        What was done.
+    Repair or JudgmentsRepair
+        What was done; the second of a retrieval collection, whose judgments are written.
     """
     target = Path(to)
     folder = audit if isinstance(audit, AuditFolder) else AuditFolder.open(audit, neighbors=False)
+    if folder.kind == "retrieval":
+        return repair_judgments(folder, target, **choice)
     check_target(target, folder.path)
     source = folder.path
     if source is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.core.errors import InputError
+from trueneg.core.intervals import jeffreys
 from trueneg.core.survey import Width, expected_width, n_for_width, plan
 from trueneg.data.readers import one_line
 from trueneg.jobs.review.record import RECORD, SHEET, Drawn, Record, meaning, strata_by
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from trueneg.jobs.audit.folder import AuditFolder, Ranking
 
 N = 60
+ORDERED = ("TN502",)  # findings whose ranking is an order and no probability
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Forecast:
     def lines(self) -> list[str]:
         """Say it in plain words."""
         at = self.at
+        if self.code in ORDERED:
+            return self._from_the_sample()
         first = (
             f"with {at.n:,} of {self.population:,} judged, expect a {100 * self.level:g} % interval "
             f"{_percent(at.share)} wide ({at.rows:,.0f} rows) if the model's probabilities are right"
@@ -62,6 +66,15 @@ class Forecast:
             free = "too few errors are expected at the top to lean on the model, so that is the sample alone"
         more = f"a width of {_percent(self.wished)} needs {self.needed:,} judged"
         return [first, free, more]
+
+    def _from_the_sample(self) -> list[str]:
+        """Say it where no probability is known: what a sample is worth where a fifth of the pairs is relevant."""
+        out = ["the order of the pairs is no probability, so the figures come from the sample alone"]
+        for n in sorted({self.at.n, 60, 120, 240}):
+            if n <= self.population:
+                one = jeffreys(round(0.2 * n), n, level=self.level)
+                out.append(f"with {n:,} judged, about +-{(one.high - one.low) / 2:.2f} where a fifth is relevant")
+        return out
 
 
 def _percent(share: float) -> str:

@@ -68,6 +68,8 @@ class Shown:
     @cached_property
     def nearest(self) -> dict[int, list[int]]:
         """The nearest labelled rows of each row drawn, trusted ones first; none at all where they cannot be known."""
+        if self.roles.kind == "retrieval":  # the row is a pair, and no pair is like another
+            return {row: [] for row in self.drawn.tolist()}
         known = self.folder.neighbors
         found = np.full((len(self.drawn), 10), -1, np.int64)
         if known is not None:
@@ -126,6 +128,7 @@ class Shown:
         roles, arrow = self.roles, self.table.arrow
         hidden = {*roles.labels, *roles.text, *roles.image, *roles.embedding, *roles.proba, roles.trusted}
         hidden |= {cost for cost in (roles.cost_fn, roles.cost_fp) if isinstance(cost, str)}
+        hidden |= {roles.id} if roles.kind == "retrieval" else set()  # both ids stand in columns of their own
         names = [name for name in arrow.column_names if name not in hidden]
         if len(names) > MOST_VALUES:
             self.notes.append(f"the page shows the first {MOST_VALUES} of {len(names):,} columns")
@@ -193,7 +196,8 @@ def page(shown: Shown, title: str, command: tuple[str, str]) -> dict[str, Any]:
     for code in record.drawn:
         for words in cell_words(record, shown.roles, code):
             near = [(row, _label(shown, row, words["label"])) for row in shown.nearest[words["row"]]]
-            cells.append({**words, **_ask(words, multilabel=shown.codes.ndim == 2), "near": near})
+            ask = _RELEVANT if shown.roles.kind == "retrieval" else _ask(words, multilabel=shown.codes.ndim == 2)
+            cells.append({**words, **ask, "near": near})
     around = sorted({row for rows in shown.nearest.values() for row in rows} - set(shown.drawn.tolist()))
     rows = {row: shown.row(row, near=False) for row in shown.drawn.tolist()}
     rows |= {row: shown.row(row, near=True) for row in around}
@@ -206,6 +210,14 @@ def page(shown: Shown, title: str, command: tuple[str, str]) -> dict[str, Any]:
         "cells": cells,
         "rows": {str(row): seen for row, seen in rows.items()},
     }
+
+
+_RELEVANT: dict[str, Any] = {
+    "alone": True,  # a pair has no nearest rows, and the page says nothing of them
+    "question": "Is this document relevant to the query?",
+    "wrong": "it is relevant",
+    "right": "it is not",
+}
 
 
 def _label(shown: Shown, row: int, label: str) -> str:

@@ -226,7 +226,9 @@ def audit_command(folder: AuditFolder) -> tuple[str, str, str]:
     parts = ["trueneg", "audit", shlex.quote(str(folder.path))]
     for name, value in options.items():
         parts.append("--" + name.replace("_", "-"))
-        if value is not True:
+        if name == "embeddings":  # two files, as the option takes them
+            parts += [shlex.quote(str(file)) for file in value]
+        elif value is not True:
             text = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
             parts.append(shlex.quote(text))
     if folder.folder.resolve() != beside(folder.path).resolve():

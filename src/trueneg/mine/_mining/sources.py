@@ -130,6 +130,8 @@ class Bm25:
         self.n_queries, self.n_documents = len(queries), len(documents)
         how: dict[str, Any] = {"stopwords": _STOP, "stemmer": _singulars, "show_progress": False}
         tokens = bm25s.tokenize(list(documents), **how)
+        if not any(len(one) for one in tokens.ids):
+            raise InputError("the documents hold no word beside stop words: BM25 has nothing to index; use embeddings")
         model = bm25s.BM25(k1=k1, b=b)
         model.index(tokens, show_progress=False)
         held, words = model.scores, model.vocab_dict

@@ -133,7 +133,7 @@
     }));
     const tiles = rich.length > 0 && rich.every(([n]) => data.rows[n].image?.src && !data.rows[n].texts.length);
     at("near-list").classList.toggle("tiles", tiles);
-    const none = cell.near.length === 0;
+    const none = cell.near.length === 0 && !cell.alone;
     at("near").hidden = !(none || (beside && rich.length));
     at("near-none").hidden = !none;
     at("near-none").textContent = none ? "No labelled row is near enough to compare with." : "";

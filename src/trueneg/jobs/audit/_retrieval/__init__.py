@@ -1,0 +1,1 @@
+"""Parts of :mod:`trueneg.jobs.audit.retrieval`."""

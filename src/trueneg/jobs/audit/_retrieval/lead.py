@@ -1,0 +1,65 @@
+"""The commands that lead on from the audit of a collection."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from trueneg.jobs.audit.again import audit_command
+
+_REPAIRS = {"TN504": "reannotate", "TN505": "reannotate", "TN506": "eliminate", "TN507": "eliminate"}
+_ALL = "1000000"
+
+
+def lead(report: MutableMapping[str, Any], folder: Path) -> None:
+    """Put the exact commands into the report of a collection, in place."""
+    reviewed = False
+    for finding in report["findings"]:
+        if finding["status"] not in ("finding", "advice"):
+            continue
+        code = finding["code"]
+        if code == "TN502" and finding.get("estimate") is not None:
+            reviewed = True
+            answers = str(report["options"].get("reviewed") or folder / "review.csv")
+            finding["command"] = _repair(report, folder, code, "reannotate", ["--decisions", answers])
+        elif code in ("TN501", "TN502") or code == "TN503":
+            finding["command"] = shlex.join(["trueneg", "review", str(folder)])
+        elif code in _REPAIRS and len(report["input"]["judgments"]) == 1:
+            finding["command"] = _repair(report, folder, code, _REPAIRS[code], ["--top", _ALL])
+        elif code in _REPAIRS:
+            options = {**report["options"], "split": _first_split(report)}
+            finding["command"] = audit_command(report["input"]["path"], options)
+    report["next"] = _next(report, folder, reviewed=reviewed)
+
+
+def _first_split(report: MutableMapping[str, Any]) -> str:
+    names = [str(one["split"]) for one in report["input"]["judgments"]]
+    return "train" if "train" in names else names[0]
+
+
+def _repair(report: MutableMapping[str, Any], folder: Path, code: str, action: str, which: list[str]) -> str:
+    """Return the repair; the new judgments lie beside the collection, where no reader takes them for a split."""
+    judgments = report["input"]["judgments"]
+    if len(judgments) > 1:
+        return audit_command(report["input"]["path"], {**report["options"], "split": _first_split(report)})
+    path = Path(report["input"]["path"])
+    split, ending = str(judgments[0]["split"]), str(judgments[0]["form"])
+    target = path.with_name(f"{path.name}.{split}.repaired{ending}") if path.name else Path(f"{split}.repaired{ending}")
+    words = ["trueneg", "repair", str(folder), "--action", action, *which, "--finding", code, "--to", str(target)]
+    return shlex.join(words)
+
+
+def _next(report: MutableMapping[str, Any], folder: Path, *, reviewed: bool) -> str:
+    stands = {f["code"]: f for f in report["findings"] if f["status"] in ("finding", "advice")}
+    if "TN502" in stands and not reviewed:
+        return str(stands["TN502"]["command"])
+    first = next((f for f in stands.values() if f.get("command") and f["status"] == "finding"), None)
+    if reviewed:
+        first = stands["TN502"]
+    if first is not None:
+        return str(first["command"])
+    if report["options"].get("quick"):
+        return audit_command(report["input"]["path"], report["options"], depth=False)
+    return "trueneg claims list"
