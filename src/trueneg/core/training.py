@@ -13,11 +13,13 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from trueneg.core._training_run import Run, floats, optimizer_of
 from trueneg.core.errors import InputError, missing_extra
 
 try:
@@ -62,6 +64,13 @@ class Recipe:
         Share of the target spread over all classes; of the built-in loss only.
     clip_norm : float or None, default=None
         Largest norm of the gradient.
+    threads : int, default=1
+        Of the CPU: small networks are slower on several, and far slower on a busy machine; transformers are faster.
+    checkpoint : str, Path or None, default=None
+        Folder in which weights, optimiser and random state are kept; training that finds them there goes on from them,
+        and ends as if it had never been interrupted. Needs safetensors.
+    checkpoint_every : int, default=0
+        Steps between two checkpoints; one is made after each epoch as well.
     """
 
     epochs: int = 20
@@ -75,6 +84,9 @@ class Recipe:
     floor: float = 1e-3
     label_smoothing: float = 0.0
     clip_norm: float | None = None
+    threads: int = 1
+    checkpoint: str | Path | None = None
+    checkpoint_every: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
@@ -88,6 +100,8 @@ class Recipe:
             ("floor", 0 <= self.floor <= 1, "a share of lr, 0 to 1"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 or more and below 1"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "above 0, or None"),
+            ("threads", self.threads >= 1, "1 or more"),
+            ("checkpoint_every", self.checkpoint_every >= 0, "a number of steps, or 0"),
         ):
             if not ok:
                 msg = f"{name}={getattr(self, name)!r}: give {want}."
@@ -132,6 +146,7 @@ def train(
         Takes float32 batches.
     X : array-like or tensor of shape (n, ...)
         uint8 pixels become [0, 1] a batch at a time; a picture may be (n, h, w, channels) or (n, channels, h, w).
+        ``range(n)``: the network is handed row numbers (int64) and looks its input up, whatever that is.
     y : array-like of shape (n,)
         Class numbers from 0.
     recipe : Recipe or None, default=None
@@ -145,7 +160,7 @@ def train(
         ``on_epoch(epoch, net)`` after each epoch from 1, the network in evaluation mode: for checkpoints and curves.
         Training stops where it returns True.
     device : str, default="cpu"
-        Where to compute. On the CPU one thread: small networks are slower on several, and far slower on a busy machine.
+        Where to compute; on the CPU by ``recipe.threads``.
     random_state : int, Generator or None, default=None
         Order, augmentation and dropout; the weights are drawn before, see :func:`seeded`.
     progress : callable or None, default=None
@@ -161,32 +176,34 @@ def train(
         On rows that do not fit, or a loss that is no longer finite.
     """
     how = recipe or Recipe()
-    images, target = pictures(X), torch.as_tensor(np.asarray(y, dtype=np.int64))
-    if len(images) != len(target) or len(images) < 2:
-        msg = f"X has {len(images)} rows and y {len(target)}: give one class number a row, and 2 rows or more."
+    images = None if isinstance(X, range) else pictures(X)
+    target = torch.as_tensor(np.asarray(y, dtype=np.int64))
+    n = len(X) if images is None else len(images)
+    if n != len(target) or n < 2:
+        msg = f"X has {n} rows and y {len(target)}: give one class number a row, and 2 rows or more."
         raise InputError(msg)
     rng = np.random.default_rng(random_state)
-    seed, history = int(rng.integers(2**31)), History()
-    with seeded(seed), on_threads(1):
+    seed = int(rng.integers(2**31))
+    with seeded(seed), on_threads(how.threads):
         draw = torch.Generator().manual_seed(seed)
         net.to(device)
         criterion = loss if loss is not None else _Smoothed(how.label_smoothing)
         parameters = [p for p in net.parameters() if p.requires_grad]
         if isinstance(criterion, nn.Module):
             parameters += [p for p in criterion.to(device).parameters() if p.requires_grad]
-        step = _optimizer(how, parameters)
-        for epoch in range(how.epochs):
-            net.train()
-            order = torch.as_tensor(rng.permutation(len(images)))
-            seen = _epoch(net, images, target, order, epoch, how, criterion, step, augment, draw)
-            history.loss.append(seen[0])
-            history.accuracy.append(seen[1])
-            net.eval()
+        run = Run(net, images, target, how, criterion, optimizer_of(how, parameters), augment, draw, rng, History())
+        if how.checkpoint is not None:
+            run.resume(None if random_state is None else seed)
+        while run.epoch < how.epochs:
+            run.one_epoch()
             if progress is not None:
-                progress("epochs", epoch + 1, how.epochs)
-            if on_epoch is not None and on_epoch(epoch + 1, net) is True:
-                break
-    return history
+                progress("epochs", run.epoch, how.epochs)
+            stop = on_epoch is not None and on_epoch(run.epoch, net) is True
+            if stop:
+                run.epoch = how.epochs
+            run.keep()
+    net.eval()
+    return run.history
 
 
 def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str = "cpu", batch_size: int = 512) -> Any:
@@ -212,7 +229,7 @@ def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str 
         net.to(device).eval()
     with torch.inference_mode(), on_threads(1):
         starts = range(0, len(images), batch_size)
-        found = [net(_floats(images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
+        found = [net(floats(images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
 
@@ -279,58 +296,3 @@ class _Smoothed:
 
     def __call__(self, out: torch.Tensor, target: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(out, target, label_smoothing=self.smoothing)
-
-
-def _optimizer(how: Recipe, parameters: list[Any]) -> torch.optim.Optimizer:
-    if how.optimizer == "adam":
-        return torch.optim.AdamW(parameters, lr=how.lr, weight_decay=how.weight_decay)
-    nesterov = how.momentum > 0
-    return torch.optim.SGD(parameters, how.lr, how.momentum, weight_decay=how.weight_decay, nesterov=nesterov)
-
-
-def _epoch(
-    net: nn.Module,
-    images: torch.Tensor,
-    target: torch.Tensor,
-    order: torch.Tensor,
-    epoch: int,
-    how: Recipe,
-    criterion: Any,
-    step: torch.optim.Optimizer,
-    augment: Augment | None,
-    draw: torch.Generator,
-) -> tuple[float, float]:
-    """Go once over the rows; return the mean loss and accuracy."""
-    device = next(net.parameters()).device
-    total, right, seen = 0.0, 0, 0
-    for start in range(0, len(order), how.batch_size):
-        rows = order[start : start + how.batch_size]
-        if len(rows) < 2 and start:
-            continue
-        for group in step.param_groups:
-            group["lr"] = how.rate(epoch + start / len(order))
-        batch = _floats(images[rows], device)
-        if augment is not None:
-            batch = augment(batch, draw)
-        truth = target[rows].to(device)
-        out = net(batch)
-        value = criterion(out, truth, rows)
-        value = value.mean() if value.ndim else value
-        if not math.isfinite(float(value.detach())):
-            msg = f"the loss is {float(value.detach())} in epoch {epoch + 1}: lower lr, or set clip_norm."
-            raise InputError(msg)
-        step.zero_grad(set_to_none=True)
-        value.backward()
-        if how.clip_norm is not None:
-            nn.utils.clip_grad_norm_([p for g in step.param_groups for p in g["params"]], how.clip_norm)
-        step.step()
-        total += float(value.detach()) * len(rows)
-        right += int((out.detach().argmax(1) == truth).sum()) if out.ndim == 2 else 0
-        seen += len(rows)
-    return total / seen, right / seen
-
-
-def _floats(batch: torch.Tensor, device: Any) -> torch.Tensor:
-    if batch.dtype == torch.uint8:
-        return batch.to(device).float() / 255
-    return batch.to(device, torch.float32)
