@@ -6,20 +6,34 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "AdoreLoss": "star_adore",
+    "AdoreTrainer": "star_adore",
     "AtMost": "mining",
     "BelowPositive": "mining",
     "Bm25": "mining",
     "Dense": "mining",
     "Duplicates": "mining",
     "Filter": "mining",
+    "FusedLists": "adaptive_margin",
     "Fusion": "mining",
+    "InBatchPairwiseLoss": "star_adore",
+    "InstructionPrompt": "adaptive_margin",
     "JudgeScore": "mining",
     "Listed": "mining",
+    "NegativeSampler": "star_adore",
     "Negatives": "mining",
     "Positives": "mining",
+    "RefreshNegatives": "star_adore",
     "SecondOpinion": "mining",
+    "SentenceAdoreLoss": "star_adore",
+    "SentenceStarLoss": "star_adore",
+    "StarSampler": "star_adore",
+    "TeacherFusion": "adaptive_margin",
+    "TrainingLists": "adaptive_margin",
+    "WorkedExamples": "adaptive_margin",
     "ann_recall": "mining",
     "hard_negatives": "mining",
+    "training_lists": "adaptive_margin",
 }
 __all__ = sorted(_PUBLIC)
 

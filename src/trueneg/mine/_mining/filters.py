@@ -214,21 +214,24 @@ class BelowPositive(Filter):
     def __call__(self, block: Block) -> Mask:
         """Compare with the bound of each query."""
         best = block.positive(self.positive)
+        # A positive that the source has no score for (-inf) keeps nothing, whatever the margin: -inf + 0 * inf is NaN.
+        best = np.where(np.isfinite(best), best, -np.inf)
+        size = np.where(np.isfinite(best), np.abs(best), 0.0)
         if self.rule == "absolute":
             bound = best - self.margin
         elif self.rule == "relative":
-            bound = best - np.abs(best) * self.margin
+            bound = best - size * self.margin
         elif self.rule == "percent":
-            bound = best - np.abs(best) * (1 - self.margin / 100)
+            bound = best - size * (1 - self.margin / 100)
         else:
-            there = block.document >= 0
+            there = (block.document >= 0) & np.isfinite(block.score)
             value = np.where(there, block.score, 0.0).astype(np.float64)
             n = np.maximum(there.sum(axis=1, keepdims=True), 1)
             mean = value.sum(axis=1, keepdims=True) / n
             spread = np.sqrt((np.where(there, value - mean, 0.0) ** 2).sum(axis=1, keepdims=True) / n)
             bound = best - self.margin * spread
         # float32 scores are compared as float32, so that a candidate that ties with its bound counts as at it
-        keep: Mask = block.score <= bound.astype(np.float32)
+        keep: Mask = (block.score <= bound.astype(np.float32)) & np.isfinite(best)
         return keep
 
 

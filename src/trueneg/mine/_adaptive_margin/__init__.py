@@ -1,0 +1,1 @@
+"""Parts of :mod:`trueneg.mine.adaptive_margin`."""
