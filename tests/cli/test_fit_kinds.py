@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
+from trueneg.core.detection import auroc_of
 from trueneg.jobs.fit import HEADS, Model, Reading, fit, predict
 from trueneg.jobs.fit.stream import Watch, recalibrate
 
@@ -271,3 +272,153 @@ def test_frames_of_one_video_stay_on_one_side(tmp_path):
     video = np.array([name.rpartition("/")[0] for name in table.arrow["file"].to_pylist()])
     assert len(judged) > 0
     assert not set(video[learned]) & set(video[judged])
+
+
+def test_any_classifier_by_name_is_kept_without_pickle(tmp_path):
+    """Protects max_logit around a classifier of scikit-learn: its settings reach it, and it comes back the same."""
+    pytest.importorskip("skops")
+    X, y = _points(500)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    reading = Reading(label=str(tmp_path / "y.npy"))
+    settings = ["estimator=RandomForestClassifier", "n_estimators=30", "detector=msp"]
+    model = fit("max_logit", tmp_path / "X.npy", reading=reading, settings=settings)
+    assert len(model.fitted.model.estimator_.estimators_) == 30
+    model.save(tmp_path / "m")
+    assert {p.suffix for p in (tmp_path / "m").iterdir()} == {".npz", ".json"}
+    predict(tmp_path / "X.npy", tmp_path / "m", tmp_path / "o.csv")
+    held = pa.table({"embedding": pa.FixedSizeListArray.from_arrays(pa.array(X.reshape(-1)), 8)})
+    labels, score = model.predict(held)
+    out = _read(tmp_path / "o.csv")
+    assert [str(v) for v in out["predicted"].to_pylist()] == labels.tolist()
+    np.testing.assert_allclose(out["score"].to_numpy(), score, atol=1e-9)
+    assert (labels == y.astype(str)).mean() > 0.9
+
+
+def test_what_is_no_estimator_of_scikit_learn_is_not_loaded():
+    """Protects users of models from elsewhere: a type of another library in the file is refused by name."""
+    io = pytest.importorskip("skops.io")
+    from trueneg.core.errors import InputError
+    from trueneg.jobs.fit.kinds.max_logit import _unpacked
+
+    with pytest.raises(InputError, match="not of scikit-learn"):
+        _unpacked(io.dumps(SimpleNamespace(a=1)))
+
+
+def test_a_network_learns_from_the_pictures_themselves(tmp_path):
+    """Protects --set estimator=network: pixels in, no pretrained encoder, and the same answers from disk."""
+    pytest.importorskip("torch")
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for label, colour in (("red", (200, 20, 20)), ("green", (20, 200, 20)), ("blue", (20, 20, 200))):
+        (tmp_path / "train" / label).mkdir(parents=True)
+        for i in range(40):
+            noisy = np.clip(np.array(colour) + rng.normal(0, 25, (12, 12, 3)), 0, 255).astype(np.uint8)
+            image.fromarray(noisy).save(tmp_path / "train" / label / f"{i}.png")
+    settings = ["estimator=network", "side=12", "width=4", "epochs=8"]
+    model = fit("max_logit", tmp_path / "train", settings=settings)
+    assert model.about["features"] == 12 * 12 * 3
+    model.save(tmp_path / "m")
+    predict(tmp_path / "train", tmp_path / "m", tmp_path / "o.csv")
+    out = _read(tmp_path / "o.csv")
+    truth = [name.partition("/")[0] for name in out["file"].to_pylist()]
+    said = out["predicted"].to_pylist()
+    assert np.mean([a == b for a, b in zip(said, truth, strict=True)]) > 0.8
+    again = Model.load(tmp_path / "m")
+    table = pa.table({"file": out["file"]})
+    np.testing.assert_allclose(model.predict(table, tmp_path / "train")[1], out["score"].to_numpy(), rtol=1e-5)
+    assert again.predict(table, tmp_path / "train")[0].tolist() == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["estimator=RandomForest"], "did you mean 'RandomForestClassifier'?"),
+        (["estimator=VotingClassifier"], "made of other classifiers"),
+        (["estimator=RidgeClassifier", "alpa=1"], "did you mean 'alpha'?"),
+        (["estimator=network"], "one column of images"),
+        (["estimator=network", "depht=8"], "did you mean 'depth'?"),
+        (["estimator=MultinomialNB"], "take another estimator"),
+    ],
+)
+def test_an_estimator_that_cannot_be_is_one_line(settings, said, tmp_path):
+    """Protects users: a wrong name, a wrong setting, or rows that it cannot learn from are told before any file."""
+    pytest.importorskip("skops")
+    from trueneg.core.errors import InputError
+
+    X, y = _points(60)
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    with pytest.raises(InputError) as told:
+        fit("max_logit", tmp_path / "X.npy", reading=Reading(label=str(tmp_path / "y.npy")), settings=settings)
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_frames_of_a_table_become_one_answer_a_video(tmp_path):
+    """Protects videos of a table: the mean score of the frames, a threshold of videos, shares told of both."""
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    video = np.repeat(np.arange(120), 10)
+    real = video % 2 == 0
+    flat = rng.normal(size=(1200, 2)) @ rng.normal(size=(2, 12))
+    X = flat + np.where(real[:, None], 0, 0.25 * rng.normal(size=(1200, 12)))
+    columns = {f"x{j}": X[:, j] for j in range(12)}
+    table = {**columns, "clip": [f"v{v}" for v in video], "label": np.where(real, "real", "attack")}
+    pacsv.write_csv(pa.table(table), tmp_path / "t.csv")
+    done = _run("fit", "hyp_oc", "t.csv", "--label", "label", "--video", "clip", "--out", "m", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "videos of real rejected" in done.stdout
+    assert "threshold of videos, from" in done.stdout
+    done = _run("predict", "t.csv", "--model", "m", "--out", "v.csv", "--video", "clip", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    predict(tmp_path / "t.csv", tmp_path / "m", tmp_path / "f.csv", id="clip")
+    videos, frames = _read(tmp_path / "v.csv"), _read(tmp_path / "f.csv")
+    assert videos.num_rows == 120
+    assert set(videos["frames"].to_pylist()) == {10}
+    by = {name: [] for name in videos["video"].to_pylist()}
+    for name, score in zip(frames["clip"].to_pylist(), frames["score"].to_pylist(), strict=True):
+        by[name].append(score)
+    np.testing.assert_allclose(videos["score"].to_numpy(), [np.mean(v) for v in by.values()], rtol=1e-6)
+    said = np.array([p == "real" for p in videos["predicted"].to_pylist()])
+    threshold = Model.load(tmp_path / "m").fitted.video_threshold
+    assert said.tolist() == (videos["score"].to_numpy() >= threshold).tolist()
+    own = np.array([int(name[1:]) % 2 == 0 for name in by])
+    assert auroc_of(own, videos["score"].to_numpy()) > auroc_of(real, frames["score"].to_numpy()) + 0.02
+
+
+def test_frames_of_a_folder_are_grouped_by_folder_or_name(tmp_path):
+    """Protects folders: videos by folder or by name without its number keep together, and pictures stay pictures."""
+    image = pytest.importorskip("PIL.Image")
+    from trueneg.jobs.fit.source import labelled
+    from trueneg.jobs.fit.videos import by_video
+
+    for label in ("real", "attack"):
+        (tmp_path / "frames" / label).mkdir(parents=True)
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for video in range(5):
+            for frame in range(3):
+                image.new("RGB", (8, 8)).save(tmp_path / "frames" / label / f"s{video}_{frame}.png")
+                image.new("RGB", (8, 8)).save(tmp_path / "pictures" / label / f"cat_{3 * video + frame}.png")
+    table = by_video(labelled(tmp_path / "frames", None)[0]).arrow
+    found = dict(zip(table["file"].to_pylist(), table["group"].to_pylist(), strict=True))
+    assert found["real/s1_0.png"] == found["real/s1_2.png"] == "real/s1"
+    assert len(set(found.values())) == 10
+    assert "group" not in by_video(labelled(tmp_path / "pictures", None)[0]).arrow.column_names
+
+
+def test_videos_are_refused_where_there_are_none(tmp_path):
+    """Protects users: --video on another model, or on one that was fitted to frames without videos, is one line."""
+    pytest.importorskip("torch")
+    X, y = _points(200)
+    columns = {f"x{j}": X[:, j] for j in range(8)}
+    pacsv.write_csv(pa.table({**columns, "clip": y, "label": np.where(y == 0, "real", "other")}), tmp_path / "t.csv")
+    for name in ("hyp_oc", "teen"):
+        fit(name, tmp_path / "t.csv", reading=Reading(label="label")).save(tmp_path / name)
+        done = _run("predict", "t.csv", "--model", name, "--out", "o.csv", "--video", "clip", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "--video" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    done = _run("fit", "teen", "t.csv", "--label", "label", "--video", "clip", "--out", "m", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--video is for hyp_oc" in done.stderr

@@ -13,7 +13,7 @@ from PIL import Image  # noqa: E402
 
 from trueneg.core.detection import attack_rates, auroc_of, eer_threshold  # noqa: E402
 from trueneg.core.errors import InputError  # noqa: E402
-from trueneg.reject.hyp_oc import HyperbolicOneClass, read_frames, recapture, video_scores  # noqa: E402
+from trueneg.reject.hyp_oc import HyperbolicOneClass, read_frames, recapture, video_of, video_scores  # noqa: E402
 
 QUICK = {"hidden": (32, 8), "epochs": 40, "batch_size": 16, "random_state": 0}
 SHORT = {**QUICK, "epochs": 3}  # where nothing has to be learned well
@@ -125,6 +125,22 @@ def test_folders_of_frames_are_read_with_attacks_and_videos(tmp_path):
     assert by["attack/print/s1/1.png"] == by["attack/print/s1/2.png"] == ("print", "attack/print/s1")
     assert by["attack/replay/s1_1.jpg"] == ("replay", "attack/replay/s1")
     assert by["attack/x_3.png"] == ("attack", "attack/attack/x")
+
+
+def test_the_name_of_a_frame_tells_its_video():
+    """Protects videos in every layout: a folder of frames is one, a name without its number another."""
+    names = {
+        "real/s1/001.png": "real/s1",
+        "real/s1_001.png": "real/s1",
+        "real/001.png": "real/001",
+        "attack/s1/001.png": "attack/s1/s1",
+        "attack/print/s1_001.png": "attack/print/s1",
+        "clips/s3/7.png": "clips/s3",
+        "s4_7.png": "s4",
+        "7.png": "7",
+    }
+    assert {name: video_of(name) for name in names} == names
+    assert video_of("live/s1_1.png", real="live") == "live/s1"
 
 
 def test_scores_of_videos_are_those_of_their_frames():

@@ -18,6 +18,7 @@ def fit(
     features: str | None = None,
     embedding: str | None = None,
     image: str | None = None,
+    video: str | None = None,
     unknown: str | None = None,
     space: Path | None = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
@@ -55,12 +56,15 @@ def fit(
         Columns of an embedding, or one of lists; by default those that look like it.
     image
         Columns of paths of images, relative to the table.
+    video
+        For hyp_oc: the column that names the video of a frame; of a folder, folders and names of files tell.
     unknown
         A value of the label that means "no class": never learned, used to measure what is rejected.
     space
         For loki: a table of a tree's edges (two columns, lengths in a third), or of label and vector.
     settings
-        A setting of the head, name=value, such as n_clauses=200; may be given several times.
+        A setting of the head, name=value, such as n_clauses=200; may be given several times. max_logit takes
+        estimator=NAME: a classifier of scikit-learn, or network, a small one that learns from images themselves.
     search
         For tsetlin: choose n_clauses, threshold and specificity on a fifth of the rows learned from.
     keep
@@ -99,7 +103,7 @@ def fit(
         if recalibrate is not None:
             model = run_again(name, path, recalibrate)
         else:
-            reading = Reading(label, text, features, embedding, image, unknown, terms, side, held_out)
+            reading = Reading(label, text, features, embedding, image, video, unknown, terms, side, held_out)
             options: dict[str, Any] = {"settings": settings, "space": space, "keep": keep, "seed": seed, "jobs": jobs}
             model = run_fit(name, path, reading=reading, progress=update, **options)
         model.save(out)

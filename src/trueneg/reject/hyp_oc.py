@@ -14,7 +14,7 @@ the Poincare ball; a hyperbolic logistic layer tells the two apart, and pairs of
 from __future__ import annotations
 
 from trueneg.reject._hyp_oc.ball import distance, exponential, exponential_at_origin, mobius_add, project
-from trueneg.reject._hyp_oc.frames import Frames, read_frames, recapture, video_scores
+from trueneg.reject._hyp_oc.frames import Frames, read_frames, recapture, video_of, video_scores
 from trueneg.reject._hyp_oc.layers import (
     OneClassNet,
     PoincareMLR,
@@ -39,5 +39,6 @@ __all__ = [
     "project",
     "read_frames",
     "recapture",
+    "video_of",
     "video_scores",
 ]

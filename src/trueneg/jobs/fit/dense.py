@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
-from trueneg.data.readers import Table, known_column, one_line
+from trueneg.data.readers import Table, known_column
 from trueneg.jobs.fit.features import texts_of
 
 if TYPE_CHECKING:
@@ -152,30 +152,12 @@ class DenseFeatures:
 
     def _images(self, arrow: Any, column: str, home: Path, progress: Progress | None) -> NDArray[np.float32]:
         from trueneg.encoders import EfficientNetLite0
-        from trueneg.jobs.audit.images import ImageColumn
-        from trueneg.report.thumbnails import UnreadableImage
+        from trueneg.jobs.fit.pixels import through
 
         if self._network is None:
             self._network = EfficientNetLite0(side=self.side)
         self._network.progress = None if progress is None else lambda done, total: progress("images", done, total)
-        files = ImageColumn(arrow, column, home)
-        step, out = 1024, np.empty((len(files), self._network.dimension), np.float32)
-        for start in range(0, len(files), step):
-            held = []
-            for row in range(start, min(start + step, len(files))):
-                try:
-                    held.append(files.read(row))
-                except UnreadableImage as reason:
-                    msg = f"{one_line(files.called(row))}: {reason}; leave it out, or repair the file"
-                    raise InputError(msg) from None
-            try:
-                out[start : start + step] = self._network.encode(held)
-            except InputError as error:
-                at = next((w for w in str(error).split() if w.isdigit()), "0")
-                name = files.called(start + int(at))
-                msg = f"{one_line(name)}: {str(error).partition('(')[2].rstrip('.') or error}"
-                raise InputError(msg.replace("): drop", "; drop")) from None
-        return out
+        return through(arrow, column, home, self._network.encode)
 
 
 def _axes(words: Mapping[str, Any], texts: list[str]) -> NDArray[np.float32]:

@@ -45,7 +45,7 @@ HEADS: tuple[HeadKind, ...] = (
     HeadKind("intrusion", "alarms on flows, within a budget", "intrusion:Intrusion"),
     HeadKind("loki", "labels with distances, by Loki", "loki:Loki"),
     HeadKind("mahalanobis", "distances to class means, or none of them", "mahalanobis:Mahalanobis"),
-    HeadKind("max_logit", "logistic regression, or none of its classes", "max_logit:MaxLogit"),
+    HeadKind("max_logit", "a classifier, or none of its classes", "max_logit:MaxLogit"),
     HeadKind("naive_bayes", "Gaussian naive Bayes", "naive_bayes:NaiveBayes"),
     HeadKind("teen", "prototypes, by TEEN", "teen:Teen"),
     HeadKind("tsetlin", "rules of words and values, by a Tsetlin machine", "tsetlin:Tsetlin"),

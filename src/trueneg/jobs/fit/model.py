@@ -18,6 +18,7 @@ from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of
 from trueneg.jobs.fit.kinds.base import Answer, Kind
+from trueneg.jobs.fit.pixels import Pixels
 
 __all__ = ["SCHEMA", "Columns", "Model"]
 
@@ -38,7 +39,7 @@ class Columns:
             known_column(column, names, where)
 
 
-Reader = Features | DenseFeatures | Columns
+Reader = Features | DenseFeatures | Pixels | Columns
 
 
 @dataclass(eq=False)
@@ -51,7 +52,7 @@ class Model:
         Its name.
     fitted : Kind
         It.
-    features : Features, DenseFeatures or Columns
+    features : Features, DenseFeatures, Pixels or Columns
         From a table's columns.
     label : str
         The column it was taught.
@@ -94,6 +95,8 @@ class Model:
             reader, arrays = self.features.to_dict(), self.features.arrays()
         elif isinstance(self.features, Features):
             reader = {"kind": "binary", **self.features.to_dict()}
+        elif isinstance(self.features, Pixels):
+            reader = self.features.to_dict()
         stored = {
             "schema": SCHEMA,
             "version": __version__,
@@ -141,6 +144,8 @@ def described(folder: Path) -> dict[str, Any]:
 def _reader(stored: dict[str, Any], folder: Path) -> Reader:
     if stored["kind"] == "columns":
         return Columns(stored["columns"])
+    if stored["kind"] == "pixels":
+        return Pixels.from_dict(stored)
     if stored["kind"] == "binary":
         return Features.from_dict(stored)
     if not stored["vocabulary"]:

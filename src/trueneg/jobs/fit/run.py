@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of, settings_of
 from trueneg.jobs.fit.kinds.base import Kind, Setting
-from trueneg.jobs.fit.model import Columns, Model
+from trueneg.jobs.fit.model import Columns, Model, Reader
+from trueneg.jobs.fit.pixels import Pixels
 from trueneg.jobs.fit.source import EMBEDDING, FILE, labelled
 
 __all__ = ["Reading", "fit"]
@@ -36,6 +38,9 @@ class Reading:
     ----------
     label, text, features, embedding, image : str or None
         Columns, as in ``trueneg audit``.
+    video : str or None
+        Of hyp_oc: the column that names the video of a frame. Frames of a video stay on one side of every split, and
+        videos have a threshold of their own. Of a folder, folders and names of files tell.
     unknown : str or None
         A value of the label that stands for rows of no class: never learned, used to measure a rejecter.
     terms : int
@@ -52,6 +57,7 @@ class Reading:
     features: str | None = None
     embedding: str | None = None
     image: str | None = None
+    video: str | None = None
     unknown: str | None = None
     terms: int = 5000
     side: int = 224
@@ -103,6 +109,12 @@ def fit(
         msg = f"--held-out {reading.held_out:g}: give a share from 0 up to, not including, 1"
         raise InputError(msg)
     table, label = labelled(path, reading.label)
+    if name == "hyp_oc" and table.format == "images":
+        from trueneg.jobs.fit.videos import by_video
+
+        table = by_video(table)
+    elif reading.video is not None and (name != "hyp_oc" or table.format == "npy"):
+        raise InputError("--video is for hyp_oc, on a table that has the column")
     found = _roles(table, label, reading)
     codes, classes, strange = _codes(table, found, path, reading.unknown)
     learned, set_on, judged = _parts(table, found, codes, reading.held_out, seed, kind.rejects)
@@ -120,7 +132,7 @@ def fit(
         "rows": len(learned),
         "held_out": len(judged),
         "unlabelled": int((codes < 0).sum()) - int(strange.sum()),
-        "features": X.num_columns if isinstance(reader, Columns) else X.shape[1],
+        "features": X.num_columns if isinstance(reader, Columns) else math.prod(X.shape[1:]),
         "notes": list(found.notes),
         "told": [*kind.told],
     }
@@ -128,9 +140,14 @@ def fit(
         set_rows = table.arrow.take(set_on if len(set_on) else learned)
         told = kind.calibrate(model.rows(set_rows, home), codes[set_on if len(set_on) else learned], classes)
         model.about["told"] += [told] if told else []
+        if name == "hyp_oc" and found.group is not None and len(set_on):
+            videos = _column(table, found.group)
+            model.about["told"].append(
+                kind.calibrate_videos(model.rows(set_rows, home), codes[set_on], videos[set_on], classes)  # type: ignore[attr-defined]
+            )
         if not len(set_on) and name != "intrusion":
             model.about["told"].append("the threshold was set on rows learned from (--held-out 0): it rejects too much")
-    _measure(model, table, codes, judged, np.flatnonzero(strange), home)
+    _measure(model, table, codes, judged, np.flatnonzero(strange), home, found.group)
     return model
 
 
@@ -151,11 +168,20 @@ def _roles(table: Table, label: str | None, reading: Reading) -> Roles:
     if table.format == "npy":
         return roles(table, label=label, embedding=EMBEDDING, features=[])
     options = {name: getattr(reading, name) for name in ("text", "features", "embedding", "image")}
+    if reading.video is not None:
+        options["group"] = reading.video
     return roles(table, label=label, **options)
 
 
-def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Features | DenseFeatures | Columns:
+def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Reader:
     plain = [*found.numeric, *found.categorical]
+    if kind.reads == "pixels":
+        if len(found.image) != 1:
+            msg = (
+                f"a network of its own learns from one column of images, and there are {len(found.image)}: name --image"
+            )
+            raise InputError(msg)
+        return Pixels(found.image[0], side=kind.side)
     if kind.reads == "flows":
         return Columns([*plain, *found.text])
     if kind.reads == "binary" or (kind.reads == "either" and not (found.embedding or found.image)):
@@ -169,7 +195,7 @@ def _learned(model: Model, arrow: Any, codes: NDArray[np.int64], home: Path, pro
     reader = model.features
     if isinstance(reader, Features):
         return reader.learn(arrow, codes)
-    return reader.learn(arrow, home, progress) if isinstance(reader, DenseFeatures) else model.rows(arrow)
+    return reader.learn(arrow, home, progress) if isinstance(reader, DenseFeatures) else model.rows(arrow, home)
 
 
 def _codes(
@@ -222,8 +248,7 @@ def _held(
     rng = np.random.default_rng([seed, 1])
     groups = known
     if found.group is not None:
-        values = [str(v) for v in table.arrow.column(found.group).to_pylist()]
-        groups = np.unique(values, return_inverse=True)[1][known]
+        groups = np.unique(_column(table, found.group), return_inverse=True)[1][known]
     out = np.zeros(len(known), dtype=bool)
     for c in np.unique(codes[known]):
         rows = rng.permutation(np.flatnonzero(codes[known] == c))
@@ -241,6 +266,7 @@ def _measure(
     judged: NDArray[np.int64],
     strange: NDArray[np.int64],
     home: Path,
+    group: str | None,
 ) -> None:
     """Add figures and rules, measured on rows that the model never saw."""
     about = model.about
@@ -251,6 +277,11 @@ def _measure(
         answer = model.answer(table.arrow.take(judged), home)
         if model.fitted.familiar is not None:
             figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.familiar))
+            if group is not None and getattr(model.fitted, "video_threshold", None) is not None:
+                from trueneg.jobs.fit.videos import video_figures
+
+                videos = _column(table, group)[judged]
+                figures.update(video_figures(model.fitted, answer.score, videos, known[codes[judged]]))  # type: ignore[arg-type]
         else:
             right = answer.labels == known[codes[judged]]
             name = "accuracy, rejected rows counted as errors" if model.fitted.rejects else "accuracy"
@@ -272,6 +303,10 @@ def _measure(
         stored = {**rule.to_dict(), "label": model.classes[rule.label], "text": rule.text(_LITERALS)}
         about["rules"].append({k: v for k, v in stored.items() if k not in ("present", "absent")})
     about["rules_in_all"] = len(rules)
+
+
+def _column(table: Table, name: str) -> NDArray[Any]:
+    return np.array([str(v) for v in table.arrow.column(name).to_pylist()])
 
 
 def _alarms(said: NDArray[Any], truth: NDArray[Any], normal: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from trueneg.data.readers import Table, one_line, read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EMBEDDING", "FILE", "LABEL", "Source", "open_source"]
+__all__ = ["EMBEDDING", "FILE", "GROUP", "LABEL", "Source", "open_source"]
 
-EMBEDDING, FILE, LABEL = "embedding", "file", "label"
+EMBEDDING, FILE, LABEL, GROUP = "embedding", "file", "label", "group"
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 _ROWS = 16_384
 _FILES = 256
@@ -129,7 +129,7 @@ def labelled(path: Path, label: str | None) -> tuple[Table, str | None]:
         # Frames of one folder below a class are of one video: they go to the same side of every split.
         deep = any(name.count("/") > 1 for name in source.files)
         if deep:
-            whole = whole.append_column("group", pa.array([name.rpartition("/")[0] for name in source.files]))
+            whole = whole.append_column(GROUP, pa.array([name.rpartition("/")[0] for name in source.files]))
         return Table(whole, "images", path), LABEL
     if path.suffix.lower() != ".npy":
         return read_table(path), label

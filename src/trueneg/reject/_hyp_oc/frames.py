@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError, missing_extra
 
-__all__ = ["Frames", "read_frames", "recapture", "video_scores"]
+__all__ = ["Frames", "read_frames", "recapture", "video_of", "video_scores"]
 
 _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".webp"}
 _NUMBER = re.compile(r"[\s_.-]*(?:frame|f|img|image)?[\s_.-]*\d+$", re.IGNORECASE)
@@ -45,10 +45,8 @@ class Frames:
 def read_frames(folder: str | Path, *, real: str = "real", attack: str = "attack") -> Frames:
     """List the frames of ``folder/real`` and ``folder/attack``, with their videos and attacks.
 
-    A folder of frames is a video. Where frames lie in ``real`` or in the folder of an attack directly, the video is the
-    name without its last number: ``s1_007.png`` is a frame of video ``s1``. Under ``attack`` the first folder names the
-    attack, where there is one below it or where its frames are of several videos: ``attack/print/s1/007.png``,
-    ``attack/print/s1_007.png``.
+    Videos are named by :func:`video_of`. Under ``attack`` the first folder names the attack:
+    ``attack/print/s1/007.png``, ``attack/print/s1_007.png``.
 
     Parameters
     ----------
@@ -76,9 +74,7 @@ def read_frames(folder: str | Path, *, real: str = "real", attack: str = "attack
                 continue
             inner = path.relative_to(top).parts[:-1]
             kind = "" if known else (inner[0] if inner else attack)
-            inside = inner if known else inner[1:]
-            own = "/".join(inside) if inside else _NUMBER.sub("", path.stem) or path.stem
-            found.append((path, known, kind, "/".join(part for part in (name, kind if not known else "", own) if part)))
+            found.append((path, known, kind, video_of(path.relative_to(root).as_posix(), real=real, attack=attack)))
     if not found:
         msg = (
             f"{root} holds no image in {real!r} or {attack!r}: name the folder of one split, or set real= and attack=."
@@ -86,6 +82,38 @@ def read_frames(folder: str | Path, *, real: str = "real", attack: str = "attack
         raise InputError(msg)
     paths, known_, kinds, videos = zip(*found, strict=True)
     return Frames(list(paths), np.array(known_, np.int8), np.array(kinds), np.array(videos))
+
+
+def video_of(name: str, *, real: str = "real", attack: str = "attack") -> str:
+    """Return which video a frame is of, by its name.
+
+    A folder of frames is a video: ``real/s1/007.png`` is of ``real/s1``. Where frames lie in ``real``, or in the folder
+    of an attack, directly, it is the name without its last number: ``s1_007.png`` is a frame of video ``s1``; a name
+    that is a number alone is a video of its own in ``real``, and of its folder below ``attack``.
+
+    Parameters
+    ----------
+    name : str
+        Path from the folder of the split, with forward slashes.
+    real, attack : str, default="real", "attack"
+        Names of the two folders.
+
+    Returns
+    -------
+    str
+    """
+    *folders, file = name.split("/")
+    stem = file.rpartition(".")[0] or file
+    bare = _NUMBER.sub("", stem)
+    if not folders:
+        return bare or stem
+    if folders[0] == real:
+        return "/".join([*folders, *([] if folders[1:] else [bare or stem])])
+    if folders[0] == attack:
+        kind = folders[1:2] or [attack]
+        inside = folders[2:] or [bare or (kind[0] if folders[1:] else stem)]
+        return "/".join([attack, *kind, *inside])
+    return "/".join(folders)
 
 
 def video_scores(

@@ -59,7 +59,10 @@ class Kind:
     Attributes
     ----------
     reads : str
-        "binary" (words present or not, steps), "dense", or "flows" (the columns themselves).
+        "binary" (words present or not, steps), "dense", "pixels" (one column of images), or "flows" (the columns
+        themselves).
+    side : int
+        Of the pictures, where pixels are read.
     column : str
         What the second column of an answer is called: "margin" of heads, "score" (higher = more familiar) of rejecters.
     rejects : bool
@@ -68,7 +71,8 @@ class Kind:
         The class that is learned, where all others are what it is not.
     """
 
-    reads: ClassVar[str] = "dense"
+    reads: str = "dense"
+    side: int = 32
     column: ClassVar[str] = "margin"
     rejects: ClassVar[bool] = False
     familiar: str | None = None

@@ -21,6 +21,7 @@ class HypOc(Kind):
 
     column = "score"
     rejects = True
+    video_threshold: float | None = None
 
     def __init__(self, setting: Setting) -> None:
         from trueneg.reject.hyp_oc import HyperbolicOneClass
@@ -53,18 +54,43 @@ class HypOc(Kind):
         self.threshold = float(self.model.threshold_)
         return f"threshold {self.model.threshold_}"
 
+    def calibrate_videos(self, X: Any, y: NDArray[np.int64], videos: NDArray[Any], classes: list[str]) -> str:
+        """Set the threshold of whole videos likewise, on the mean scores of their frames."""
+        from trueneg.reject import find_threshold
+
+        own = y == classes.index(str(self.familiar))
+        mean = self.of_videos(self.model.score_samples(X[own]), videos[own])[1]
+        found = find_threshold(mean, None, target_tpr=self.setting.keep)
+        self.video_threshold = float(found)
+        return f"threshold of videos, from {len(mean)} of {self.familiar}: {found}"
+
+    @staticmethod
+    def of_videos(
+        scores: NDArray[Any], videos: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
+        """Return the names of videos, sorted, the mean score of each, and how many frames it has."""
+        from trueneg.reject.hyp_oc import video_scores
+
+        names, mean = video_scores(scores, videos)
+        return names, mean, np.unique(videos, return_counts=True)[1]
+
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return the familiar class or what it is not, and the score."""
         scores = self.model.score_samples(X)
+        said, unknown = self.said(scores, classes, self.threshold)
+        return Answer(said, scores, unknown)
+
+    def said(self, scores: NDArray[Any], classes: list[str], threshold: float) -> tuple[NDArray[Any], str]:
+        """Return the familiar class or what it is not, for each score, and the latter's name."""
         others = [name for name in classes if name != self.familiar]
         unknown = others[0] if len(others) == 1 else self.unknown_among(classes)
-        said = np.array([unknown, self.familiar], dtype=object)
-        return Answer(said[(scores >= self.threshold).astype(np.int64)], scores, unknown)
+        return np.array([unknown, self.familiar], dtype=object)[(scores >= threshold).astype(np.int64)], unknown
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the head's own state and the threshold."""
         about, arrays = self.model.to_state()
-        return {"state": about, "threshold": self.threshold, "familiar": self.familiar}, arrays
+        own = {"threshold": self.threshold, "video_threshold": self.video_threshold, "familiar": self.familiar}
+        return {"state": about, **own}, arrays
 
     @classmethod
     def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> HypOc:
@@ -74,4 +100,5 @@ class HypOc(Kind):
         found = cls(Setting())
         found.model = HyperbolicOneClass.from_state(about["state"], arrays)
         found.threshold, found.familiar = about["threshold"], about["familiar"]
+        found.video_threshold = about.get("video_threshold")
         return found
