@@ -365,3 +365,18 @@ def test_the_encoders_to_hold_others_to_are_encoders(encoder):
     check_encoder(encoder)
     assert not WordsEncoder().encode(["the of"]).any()
     assert WordsEncoder().encode(["wing wing drag"])[0] @ WordsEncoder().encode(["drag wing"])[0] > 0.9
+
+
+def test_one_long_text_does_not_widen_all_others(tmp_path):
+    """A text of 400,000 letters among short ones must cost its own length, not that length a row."""
+    import tracemalloc
+
+    rows = _topics(300)
+    rows[7]["text"] += "x" * 400_000
+    path = _lines(tmp_path / "long.jsonl", rows)
+    read_tasks(path)
+    tracemalloc.start()
+    read_tasks(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000

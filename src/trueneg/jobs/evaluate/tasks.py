@@ -158,7 +158,7 @@ def _labelled(
     """Split a table of labelled texts, and draw the few examples."""
     keep, notes = _complete(columns, roles, where)
     text = [str(columns[roles[0]][i]) for i in keep]
-    label, code = np.unique([str(columns[roles[1]][i]) for i in keep], return_inverse=True)
+    label, code = _labels([str(columns[roles[1]][i]) for i in keep])
     if not 2 <= len(label) <= len(keep) / 2:
         msg = (
             f"{where}: {roles[1]} holds {len(label):,} different labels in {len(keep):,} rows; two or more are needed, "
@@ -188,7 +188,7 @@ def _labelled(
         [text[i] for i in learned],
         code[learned],
         [np.searchsorted(used, rows) for rows in draws],
-        label.tolist(),
+        label,
         unit[test],
         notes=notes,
     )
@@ -196,10 +196,17 @@ def _labelled(
     return classify, Clustering(name, tested, seen, sizes.draws, unit[test], notes=list(notes))
 
 
+def _labels(values: list[str]) -> tuple[list[str], Rows]:
+    """Return the labels in order, and the code of every row."""
+    label = sorted(set(values))
+    place = {one: i for i, one in enumerate(label)}
+    return label, np.array([place[one] for one in values], dtype=np.int64)
+
+
 def _units(columns: Columns, text: list[str], keep: list[int]) -> Rows:
     """Number what belongs together: rows of one group, or else of one text."""
     told = [str(columns["group"][i]) for i in keep] if "group" in columns else text
-    return np.unique(told, return_inverse=True)[1].astype(np.int64)
+    return _codes(told)
 
 
 def _split(columns: Columns, keep: list[int], unit: Rows, where: str, rng: np.random.Generator) -> tuple[Rows, Rows]:
@@ -250,7 +257,7 @@ def _linked(first: list[str], second: list[str], notes: list[str]) -> Rows:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    code = np.unique([*first, *second], return_inverse=True)[1]
+    code = _codes([*first, *second])
     a, b = code[: len(first)], code[len(first) :]
     n = int(code.max()) + 1
     unit = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)[1][a]
@@ -332,6 +339,12 @@ def _complete(columns: Columns, roles: Sequence[str], where: str) -> tuple[list[
         msg = f"{where}: {len(keep)} of {n:,} rows have {', '.join(roles)}; two or more are needed"
         raise InputError(msg)
     return keep, [f"{n - len(keep):,} rows with a blank cell are left out"] if len(keep) < n else []
+
+
+def _codes(texts: Sequence[str]) -> Rows:
+    """Number texts as they first come; an array of texts would hold each at the width of the longest."""
+    known: dict[str, int] = {}
+    return np.fromiter((known.setdefault(text, len(known)) for text in texts), dtype=np.int64, count=len(texts))
 
 
 def _there(value: Any) -> bool:
