@@ -6,7 +6,7 @@ attributes end in ``_``; ``groups`` and ``trusted`` travel wherever ``y`` does; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # nothing is imported at run time, so that any module may import the shapes
@@ -22,6 +22,7 @@ __all__ = [
     "Claim",
     "Cleaner",
     "Encoder",
+    "Engine",
     "Evidence",
     "Generator",
     "Head",
@@ -220,6 +221,28 @@ class Encoder(Protocol):
 
     def encode(self, items: list[Any]) -> NDArray[np.float32]:
         """Return float32 vectors (n, d), in the order of ``items``."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Calls a function for each batch, in this process or on workers elsewhere.
+
+    A batch has columns of one length each, {name: array}. ``shared_files`` says whether a worker sees the files that
+    the caller sees, under the same paths.
+    """
+
+    shared_files: bool
+
+    def map_batches(
+        self,
+        fn_or_class: Callable[..., Any],
+        batches: Iterable[Mapping[str, Any]],
+        *,
+        batch_size: int | None = None,
+        resources: Any = None,
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield what the function, or an object of the class, gives for each batch; in any order."""
         ...
 
 

@@ -5,7 +5,7 @@
 ``cleaner_checks()``, ``head_checks()``, ``rejecter_checks()`` and ``sampler_checks()`` yield the
 checks one by one, e.g. for ``pytest.mark.parametrize``.
 ``check_generator`` and ``check_verifier`` do the same for language models and judges, ``check_encoder`` for what turns
-texts into vectors.
+texts into vectors, ``check_engine`` for what spreads work.
 ``check_degenerate(call, name)`` tries any function on the inputs of ``DEGENERATE``, which break
 reference code.
 """
@@ -20,6 +20,7 @@ _PUBLIC = {
     "check_cleaner": "cleaner",
     "check_degenerate": "degenerate",
     "check_encoder": "encoder",
+    "check_engine": "engine",
     "check_generator": "language",
     "check_head": "head",
     "check_rejecter": "rejecter",
@@ -28,6 +29,7 @@ _PUBLIC = {
     "cleaner_checks": "cleaner",
     "degenerate_case": "degenerate",
     "encoder_checks": "encoder",
+    "engine_checks": "engine",
     "generator_checks": "language",
     "head_checks": "head",
     "rejecter_checks": "rejecter",
