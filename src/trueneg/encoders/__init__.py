@@ -10,6 +10,7 @@ _PUBLIC = {
     "CallableEncoder": "text",
     "ContrastiveEncoder": "contrastive",
     "EfficientNetLite0": "efficientnet",
+    "GgufEncoder": "gguf",
     "GivenVectors": "given",
     "OnnxEncoder": "onnx",
     "RandomEncoder": "baselines",

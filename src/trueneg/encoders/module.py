@@ -38,7 +38,8 @@ class TorchEncoder:
     prompt : str, default=""
         Put before each text.
     recipe : Recipe or None, default=None
-        Length, pooling and normalisation: by default 256 tokens, their mean, length 1.
+        Length, pooling, normalisation and the token at the end: by default 256 tokens, their mean, length 1, none. A
+        decoder wants ``Recipe(512, "last", eos=...)``.
     batch_size : int, default=64
     device : str, default="cpu"
         The module is moved there.
@@ -57,7 +58,7 @@ class TorchEncoder:
         self.module, self.tokenizer, self.prompt = module, Path(tokenizer), prompt
         self.recipe = recipe if recipe is not None else Recipe()
         self.batch_size, self.device = batch_size, device
-        self._tokens = Tokens(self.tokenizer, self.recipe.max_length)
+        self._tokens = Tokens(self.tokenizer, self.recipe.max_length, self.recipe.eos)
 
     @classmethod
     def load(cls, folder: str | Path = MINILM, *, prompt: str = "", device: str = "cpu") -> TorchEncoder:
@@ -103,6 +104,15 @@ class TorchEncoder:
         kind = f"{type(self.module).__module__}.{type(self.module).__qualname__}"
         tokens = content([self.tokenizer])
         return json.dumps(["torch", kind, mark.hexdigest(), tokens, *astuple(self.recipe), self.prompt])
+
+    def count(self, texts: list[str]) -> list[int]:
+        """Return how many tokens each text has, the prompt and the one that ends it left out.
+
+        Parameters
+        ----------
+        texts : list of str
+        """
+        return self._tokens.count(texts)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 (n, d), batch by batch in order of length; the module's mode is put back afterwards.
