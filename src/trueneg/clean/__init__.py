@@ -1,4 +1,4 @@
-"""Which labels can be believed? Confident learning, the suspect ranking, neighbours."""
+"""Which labels can be believed? Confident learning, the suspect ranking, neighbours, pooling bias."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from typing import Any
 
 _PUBLIC = {
     "ConfidentLearning": "confident_learning",
+    "CoupledLoss": "pooling_bias",
+    "ListSampler": "pooling_bias",
     "NeighborNegativeCleaner": "neighbors",
+    "PoolingBiasCorrector": "pooling_bias",
     "SuspectRanker": "ranking",
+    "coupled_loss": "pooling_bias",
+    "estimate_false_negative_rate": "pooling_bias",
 }
 __all__ = sorted(_PUBLIC)
 

@@ -8,7 +8,15 @@ from several of these (:class:`Fusion`). Known positives are never returned, fil
 from __future__ import annotations
 
 from trueneg.mine._mining.duplicates import Duplicates, groups_of
-from trueneg.mine._mining.filters import AtMost, BelowPositive, Block, Filter, JudgeScore, SecondOpinion
+from trueneg.mine._mining.filters import (
+    AtMost,
+    BelowPositive,
+    Block,
+    FalseNegativeProbability,
+    Filter,
+    JudgeScore,
+    SecondOpinion,
+)
 from trueneg.mine._mining.mine import Negatives, hard_negatives
 from trueneg.mine._mining.positives import Positives
 from trueneg.mine._mining.sources import Bm25, Dense, Fusion, Listed, Source, ann_recall
@@ -20,6 +28,7 @@ __all__ = [
     "Bm25",
     "Dense",
     "Duplicates",
+    "FalseNegativeProbability",
     "Filter",
     "Fusion",
     "JudgeScore",

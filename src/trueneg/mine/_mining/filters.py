@@ -284,8 +284,7 @@ class JudgeScore(Filter):
     Parameters
     ----------
     judge : callable or Source
-        ``judge(query rows, document rows) -> scores``, such as P(yes) of a language model, a cross-encoder, or the
-        probability of being a false negative from a model of the pooling.
+        ``judge(query rows, document rows) -> scores``, such as P(yes) of a language model, or a cross-encoder.
     below_positive : float, optional
         Keep what scores at most the positive's judge score less this.
     maximum : float, optional
@@ -337,4 +336,42 @@ class JudgeScore(Filter):
             n = np.maximum(block.alive.sum(axis=1) // 10, 1)
             least = np.argsort(np.argsort(value, axis=1, kind="stable"), axis=1) < n[:, None]
             keep[lost] = (least & block.alive)[lost]
+        return keep
+
+
+class FalseNegativeProbability(Filter):
+    """Drop the candidates that are probably relevant after all, by a model of who labelled what.
+
+    Parameters
+    ----------
+    probability : callable or Source
+        ``probability(query rows, document rows) -> P(relevant | unjudged)``, such as that of
+        ``trueneg.clean.PoolingBiasCorrector.pair_scorer``.
+    maximum : float, default=0.5
+        Keep what is at most so probable.
+
+    Notes
+    -----
+    Not a default anywhere: such probabilities were measured 2 to 5 times too high under a pool, and no better at
+    finding false negatives than the cosine. Look at the yield before you believe it.
+    """
+
+    def __init__(self, probability: Scorer | Source, *, maximum: float = 0.5) -> None:
+        if not 0 <= maximum <= 1:
+            msg = f"maximum={maximum!r}: give a probability"
+            raise InputError(msg)
+        self.probability, self.maximum = _scorer(probability), float(maximum)
+
+    @property
+    def name(self) -> str:
+        """The bound."""
+        return f"P(false negative) <= {self.maximum:g}"
+
+    def __call__(self, block: Block) -> Mask:
+        """Ask for the candidates that are alive."""
+        value = np.where(block.alive, block.scores(self.probability), 0.0)
+        if ((value < 0) | (value > 1)).any():
+            msg = f"a probability of {value[(value < 0) | (value > 1)][0]:g} was given: it must lie within 0 and 1"
+            raise InputError(msg)
+        keep: Mask = block.alive & (value <= self.maximum)
         return keep

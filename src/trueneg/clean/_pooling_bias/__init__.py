@@ -1,0 +1,1 @@
+"""Parts of :mod:`trueneg.clean.pooling_bias`."""
