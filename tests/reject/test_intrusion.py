@@ -216,7 +216,7 @@ def test_networks_learn_and_are_deterministic(kind):
     frame, labels = _flows(1200)
     X = FlowEncoder().fit_transform(frame)
     attack = labels != "normal"
-    fits = [kind(epochs=4, random_state=1).fit(X[:800], attack[:800]) for _ in range(2)]
+    fits = [kind(epochs=8, random_state=1).fit(X[:800], attack[:800]) for _ in range(2)]
     for a, b in zip(fits[0].layers_, fits[1].layers_, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
     assert roc_auc_score(attack[800:], -fits[0].score_samples(X[800:])) > 0.9

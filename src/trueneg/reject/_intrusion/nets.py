@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.core.errors import InputError, missing_extra
+from trueneg.core.errors import InputError
 
 __all__ = ["FlowNetwork", "SparseAutoencoder", "forward"]
 
@@ -46,7 +46,7 @@ class FlowNetwork:
     sparsity : float, default=1e-3
         Weight of the mean absolute code in pretraining.
     batch_size, learning_rate, weight_decay : int, float, float
-        Of Adam.
+        Of Adam, its decay decoupled.
     device : str, default="cpu"
         Where torch trains.
     random_state : int or None, default=None
@@ -83,20 +83,19 @@ class FlowNetwork:
         self, X: NDArray[np.float32], attack: NDArray[np.bool_], *, progress: Progress | None = None
     ) -> FlowNetwork:
         """Learn from rows (n, d) and which of them are attacks (n,)."""
-        torch = _torch()
+        from trueneg.reject._intrusion.learning import arrays_of, layers_of, teach_labels, teach_rebuilding
+
         _settings(self)
         if not (attack.any() and (~attack).any()):
             raise InputError("the network needs both attacks and normal flows; without attacks use 'autoencoder'.")
-        rng = torch.Generator().manual_seed(int(np.random.default_rng(self.random_state).integers(2**31)))
-        encoder = _stack(torch, (X.shape[1], *self.hidden), rng)
+        rng = np.random.default_rng(self.random_state)
+        encoder = layers_of((X.shape[1], *self.hidden), rng)
         if self.pretrain:
-            back = _stack(torch, (*reversed(self.hidden), X.shape[1]), rng)
-            _descend(torch, self, [*encoder, *back], X, X, _rebuild(torch, self.sparsity, len(encoder)), self.pretrain,
-                     rng, progress)  # fmt: skip
-        layers = [*encoder, *_stack(torch, (self.hidden[-1], 1), rng)]
-        y = attack.astype(np.float32)[:, None]
-        _descend(torch, self, layers, X, y, _label(torch, self.dropout, rng), self.epochs, rng, progress)
-        self.layers_: Layers = _kept(layers)
+            back = layers_of((*reversed(self.hidden), X.shape[1]), rng)
+            teach_rebuilding(self, encoder, back, X, self.pretrain, rng, progress)
+        layers = [*encoder, *layers_of((self.hidden[-1], 1), rng)]
+        teach_labels(self, layers, X, attack, rng, progress)
+        self.layers_: Layers = arrays_of(layers)
         return self
 
     def score_samples(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -143,15 +142,15 @@ class SparseAutoencoder:
 
     def fit(self, X: NDArray[np.float32], attack: Any = None, *, progress: Progress | None = None) -> SparseAutoencoder:
         """Learn from normal rows (n, d); rows that are attacks are left out."""
-        torch = _torch()
+        from trueneg.reject._intrusion.learning import arrays_of, layers_of, teach_rebuilding
+
         _settings(self)
         rows = X if attack is None else X[~np.asarray(attack, dtype=bool)]
-        rng = torch.Generator().manual_seed(int(np.random.default_rng(self.random_state).integers(2**31)))
+        rng = np.random.default_rng(self.random_state)
         sizes = (X.shape[1], *self.hidden)
-        layers = _stack(torch, (*sizes, *reversed(sizes[:-1])), rng)
-        loss = _rebuild(torch, self.sparsity, len(self.hidden))
-        _descend(torch, self, layers, rows, rows, loss, self.epochs, rng, progress)
-        self.layers_: Layers = _kept(layers)
+        encoder, decoder = layers_of(sizes, rng), layers_of((*reversed(sizes),), rng)
+        teach_rebuilding(self, encoder, decoder, rows, self.epochs, rng, progress)
+        self.layers_: Layers = arrays_of([*encoder, *decoder])
         return self
 
     def score_samples(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -172,95 +171,13 @@ def _blocks(X: NDArray[np.float32], score: Callable[[NDArray[np.float32]], NDArr
     return out
 
 
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        missing_extra("torch", "vision")
-    return torch
-
-
 def _settings(net: FlowNetwork | SparseAutoencoder) -> None:
     if not net.hidden or min(net.hidden) < 1:
         msg = f"hidden={net.hidden!r}: give at least one layer of one unit."
         raise InputError(msg)
-    if net.epochs < 1 or net.batch_size < 1:
-        msg = f"epochs={net.epochs}, batch_size={net.batch_size}: give 1 or more."
+    if net.epochs < 1 or net.batch_size < 2:
+        msg = f"epochs={net.epochs}, batch_size={net.batch_size}: give 1 or more epochs, and 2 or more rows a batch."
         raise InputError(msg)
     if not 0 <= net.dropout < 1:
         msg = f"dropout={net.dropout!r}: give a share from 0 up to, not including, 1."
         raise InputError(msg)
-
-
-def _stack(torch: Any, sizes: Sequence[int], rng: Any) -> list[Any]:
-    """Return (weight, bias) of each layer, He's start, drawn on the CPU so that every device starts alike."""
-    found = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
-        found.append([torch.randn(a, b, generator=rng) * (2.0 / a) ** 0.5, torch.zeros(b)])
-    return found
-
-
-def _rebuild(torch: Any, sparsity: float, code_at: int) -> Any:
-    """Return the loss of a sparse autoencoder whose code comes after ``code_at`` layers."""
-
-    def loss(layers: list[Any], rows: Any, target: Any) -> Any:
-        h = rows
-        for i, (weight, bias) in enumerate(layers):
-            h = torch.addmm(bias, h, weight)
-            if i < len(layers) - 1:
-                h = h.relu()
-            if i == code_at - 1:
-                code = h
-        return ((h - target) ** 2).mean() + sparsity * code.abs().mean()
-
-    return loss
-
-
-def _label(torch: Any, dropout: float, rng: Any) -> Any:
-    """Return the loss of a network with dropout: the logistic one."""
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits
-
-    def loss(layers: list[Any], rows: Any, target: Any) -> Any:
-        h = rows
-        for i, (weight, bias) in enumerate(layers):
-            h = torch.addmm(bias, h, weight)
-            if i < len(layers) - 1:
-                h = h.relu()
-                if dropout:
-                    keep = torch.rand(h.shape, generator=rng) >= dropout
-                    h = h * keep.to(h.device) / (1 - dropout)
-        return entropy(h, target)
-
-    return loss
-
-
-def _descend(torch: Any, net: Any, layers: list[Any], X: Any, y: Any, loss: Any, epochs: int, rng: Any,
-             progress: Progress | None) -> None:  # fmt: skip
-    """Adam over shuffled batches, the step size falling to nothing along a cosine."""
-    device = torch.device(net.device)
-    rows, target = torch.as_tensor(X).to(device), torch.as_tensor(y).to(device)
-    for layer in layers:
-        layer[:] = [part.to(device).requires_grad_() for part in layer]
-    made = torch.optim.Adam(
-        [p for layer in layers for p in layer], lr=net.learning_rate, weight_decay=net.weight_decay, fused=False
-    )
-    slower = torch.optim.lr_scheduler.CosineAnnealingLR(made, epochs)
-    for epoch in range(epochs):
-        order = torch.randperm(len(rows), generator=rng).to(device)
-        for start in range(0, len(rows), net.batch_size):
-            take = order[start : start + net.batch_size]
-            made.zero_grad()
-            loss(layers, rows[take], target[take]).backward()
-            made.step()
-        slower.step()
-        if progress is not None:
-            progress("network", epoch + 1, epochs)
-    for layer in layers:
-        layer[:] = [part.detach() for part in layer]
-
-
-def _kept(layers: list[Any]) -> Layers:
-    found = [tuple(np.ascontiguousarray(p.detach().cpu().numpy()) for p in layer) for layer in layers]
-    if not all(np.isfinite(part).all() for layer in found for part in layer):
-        raise InputError("training diverged: lower learning_rate, or scale the features (FlowEncoder does).")
-    return found  # type: ignore[return-value]
