@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueneg.core import neighbors
-from trueneg.core._neighbors import plan, walk
+from trueneg.core._neighbors import crew, plan
 from trueneg.core.errors import InputError
 from trueneg.core.neighbors import parse_memory, top_k
 
@@ -26,7 +26,7 @@ def path(request, monkeypatch):
     """Force the compiled scan, or the one without numba."""
     if request.param == "numba":
         pytest.importorskip("numba")
-    monkeypatch.setattr(walk, "_NUMBA_CELLS", 0 if request.param == "numba" else 10**18)
+    monkeypatch.setattr(crew, "_NUMBA_CELLS", 0 if request.param == "numba" else 10**18)
     return request.param
 
 
@@ -91,7 +91,7 @@ def test_equals_brute_force(way, case, tile, ruled):
         banned = (one[:, None] == two) | (exclude[:, None] == np.arange(len(pool)))
         rules = {"exclude": exclude, "query_groups": one, "pool_groups": two}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walk, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
+        patch.setattr(crew, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
         patch.setattr(plan, "_TILE", tile)
         got = top_k(queries, pool, k, metric=metric, **rules)
     check(got, expected(brute(queries, pool, metric), k, banned))
@@ -271,9 +271,9 @@ def test_missing_numba_is_said_once(monkeypatch):
     x = np.random.default_rng(2).normal(size=(60, 5)).astype(np.float32)
     want = top_k(x, x, 3)
     for name in ("_NUMBA_CELLS", "_SLOW_CELLS"):
-        monkeypatch.setattr(walk, name, 0)
-    monkeypatch.setattr(walk, "_kernels", lambda: None)
-    walk._say_slow.cache_clear()
+        monkeypatch.setattr(crew, name, 0)
+    monkeypatch.setattr(crew, "_kernels", lambda: (None, None))
+    crew._say_slow.cache_clear()
     with pytest.warns(UserWarning, match=r"pip install 'trueneg\[fast\]'") as said:
         got = [top_k(x, x, 3) for _ in range(2)]
     check(got[0], want)
@@ -304,7 +304,7 @@ def test_one_array_equals_brute_force(way, seed, kind, k, metric, tile, grouped)
     rules = {"query_groups": group, "pool_groups": group} if grouped else {"exclude": own}
     banned = group[:, None] == group if grouped else np.eye(n, dtype=bool)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walk, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
+        patch.setattr(crew, "_NUMBA_CELLS", 0 if way == "numba" else 10**18)
         patch.setattr(plan, "_TILE", tile)
         got = top_k(x, x, k, metric=metric, **rules)
     check(got, expected(brute(x, x, metric), k, banned))
@@ -332,9 +332,9 @@ def test_threads_change_nothing(path, monkeypatch):
     from threadpoolctl import threadpool_limits
 
     monkeypatch.setattr(plan, "_TILE", 64)
-    monkeypatch.setattr(walk, "_NUMBA_CELLS", 0)
+    monkeypatch.setattr(crew, "_NUMBA_CELLS", 0)
     if path == "numpy":
-        monkeypatch.setattr(walk, "_kernels", lambda: None)
+        monkeypatch.setattr(crew, "_kernels", lambda: (None, None))
     x = np.random.default_rng(7).integers(-2, 3, (900, 6)).astype(np.float32)
     own = np.arange(len(x))
     for pool in (x, x[::-1].copy()):

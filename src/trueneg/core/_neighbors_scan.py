@@ -1,12 +1,16 @@
 """The compiled scan of :func:`trueneg.core.neighbors.top_k`; imported only where numba is installed.
 
-A query first *holds* cells that may still matter, score and pool row in one whole number: a heap of its k best
-by float32 score and, behind it, those below that lie within the rounding error of either side. What is lower
-still is under its *floor* and counts no more. Only what is held at the end, hardly more than k cells a query, is
-scored in float64 and offered to the heap of the result; where ties leave no room, it is done on the way.
+A query first *holds* cells that may still matter, score and pool row in one whole number, in the order in which they
+come. When its room is full, the k best by product score are selected, and what lies below the k-th by more than the
+rounding error of either side is dropped: it is under the query's *floor*, as is all that comes later and lies lower.
+Only what is held at the end, hardly more than k cells a query, is scored in float64 and offered to the heap of the
+result; where ties leave no room, it is done on the way.
 
 A tile is passed over once, 64 cells at a time: for its rows, and in the same pass for its columns where queries
 and pool are one array. What reaches a floor is noted and handed on in lots, so that waits for memory overlap.
+
+A cell is a float32, or the upper half of one (bfloat16, as int16). Such a score is itself rounded, by at most its
+*grain*: a share of its size that widens the distance between what is held and its floor.
 """
 
 from __future__ import annotations
@@ -17,10 +21,10 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.extending import overload
 
 _AHEAD = 32  # cells whose queries are fetched before their turn
 _LIST = 256  # cells noted before they are handed to their queries
-_SPARE = 4  # cells' room that must be free after a query was relieved of cells
 _ROW = 0x7FFFFFFF  # the part of a packed cell that is its pool row
 _BRUIJN = np.uint64(0x03F79D71B4CB0A89)  # every shift of it starts with other six bits
 _TOP = np.uint64(58)
@@ -106,6 +110,31 @@ def _heapify(heap: Any, k: int) -> None:
 
 
 @_compiled()
+def _select(cells: Any, n: int, k: int) -> None:
+    """Move the k largest of the first n cells to the front, the least of them to place k - 1 (Hoare's selection)."""
+    low, high = 0, n - 1
+    while low < high:
+        a, b, c = cells[low], cells[(low + high) >> 1], cells[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while cells[i] > pivot:
+                i += 1
+            while cells[j] < pivot:
+                j -= 1
+            if i <= j:
+                cells[i], cells[j] = cells[j], cells[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            return
+
+
+@_compiled()
 def _pack(score: float, row: int) -> Any:
     """Put a float32 score and a pool row into one whole number that grows with the score."""
     bits = np.float32(score).view(np.int32)
@@ -119,11 +148,63 @@ def _packed_score(cell: int) -> Any:
     return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
+def _value(cell: Any) -> Any:
+    """Return the score of a cell."""
+
+
+def _rising(cell: Any) -> Any:
+    """Return a number of the cell's own size that grows with the score."""
+
+
+def _bound(low: float, cell: Any) -> Any:
+    """Return the floor as `_rising` would, rounded down: what reaches the floor reaches it."""
+
+
+@overload(_value, strict=False)
+def _value_of(cell: Any) -> Callable[..., Any]:
+    if isinstance(cell, numba.types.Integer):
+        return lambda cell: np.int32(np.int32(cell) << 16).view(np.float32)
+    return lambda cell: cell
+
+
+@overload(_rising, strict=False)
+def _rising_of(cell: Any) -> Callable[..., Any]:
+    if isinstance(cell, numba.types.Integer):
+        return lambda cell: np.int16(cell ^ ((cell >> 15) & 0x7FFF))
+    return lambda cell: cell
+
+
+@overload(_bound, strict=False)
+def _bound_of(low: Any, cell: Any) -> Callable[..., Any]:
+    if isinstance(cell, numba.types.Integer):
+        return lambda low, cell: np.int16(_pack(low, 0) >> 48)
+    return lambda low, cell: low
+
+
+@_compiled()
+def _lowered(score: float, grain: float) -> Any:
+    """Return the least that a score of this size may have been before it was rounded, or may become by it."""
+    return score - grain * abs(score) if grain > 0 else score
+
+
+@_compiled()
+def _below(score: float, slack: float, grain: float) -> Any:
+    """Return the least rounded score that something no worse can have, given what the rounding of both can hide."""
+    return np.float32(_lowered(score - slack, grain))
+
+
+@_compiled()
+def _floor(held: int, margin: float, grain: float) -> Any:
+    """Return the floor under a held cell: its score less the error of either side."""
+    return _below(_lowered(np.float64(_packed_score(held)), grain), 2 * margin, grain)
+
+
 @_compiled()
 def _score(q: int, n: int, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
     """Score the first n cells that a query holds in float64, and offer them to its heap."""
     keys, rows, floor, held = state[0][q], state[1][q], state[2], state[3]
-    code, factor, grid = how
+    code, factor, grid, grain = how
+    state[5][q] += n
     x, size = one[0][q - one[3]], one[1][q]
     y, sizes, first = two[0], two[1], two[3]
     for i in range(n):
@@ -131,27 +212,17 @@ def _score(q: int, n: int, state: Any, one: Any, two: Any, margin: Any, how: Any
         _offer(keys, rows, _exact(x, y[p - first], size * sizes[p], code, grid), p)
     if keys[0] > -np.inf:
         value = keys[0] * keys[0] if code == 1 else keys[0]
-        floor[q] = max(floor[q], np.float32(value * factor - margin[q]))
+        floor[q] = max(floor[q], _below(value * factor, margin[q], grain))
 
 
 @_compiled()
-def _take(q: int, cell: int, k: int, floor: Any, held: Any, count: Any, margin: Any) -> bool:
-    """Hold one more cell: a heap of the k best, and behind it what lies too close below to be told apart."""
+def _take(q: int, cell: int, floor: Any, held: Any, count: Any) -> bool:
+    """Hold one more cell, and tell whether the room is full."""
+    if _packed_score(cell) < floor[q]:
+        return False
     n = count[q]
-    if n >= k:
-        worst = held[q, 0]
-        if cell > worst:
-            _sink(held[q], k, 0, cell)
-            cell = worst
-            # k cells score at least the root in float32, less the error; one more error below, none can.
-            floor[q] = max(floor[q], np.float32(np.float64(_packed_score(held[q, 0])) - 2 * margin[q]))
-        if _packed_score(cell) < floor[q]:
-            return False
     held[q, n] = cell
     count[q] = n + 1
-    if n + 1 == k:
-        _heapify(held[q], k)
-        floor[q] = max(floor[q], np.float32(np.float64(_packed_score(held[q, 0])) - 2 * margin[q]))
     return n + 1 == held.shape[1]
 
 
@@ -160,23 +231,28 @@ def _relieve(q: int, last: bool, state: Any, one: Any, two: Any, margin: Any, ho
     """Drop held cells that have fallen below the floor; where ties leave too many, or at last, score them all."""
     floor, held, count = state[2], state[3], state[4]
     k, n = state[0].shape[1], count[q]
-    least, kept = _pack(floor[q], 0), min(n, k)
-    for i in range(kept, n):
-        cell = held[q, i]
-        held[q, kept] = cell
-        kept += np.int64(cell >= least)
-    if last or kept > held.shape[1] - _SPARE:
+    kept = n
+    if n >= k:
+        _select(held[q], n, k)
+        # k cells score at least this in the product, less the error; one more error below, none can.
+        floor[q] = max(floor[q], _floor(held[q, k - 1], margin[q], how[3]))
+        least, kept = _pack(floor[q], 0), k
+        for i in range(k, n):
+            cell = held[q, i]
+            held[q, kept] = cell
+            kept += np.int64(cell >= least)
+    if last or kept > held.shape[1] - held.shape[1] // 8 - 4:
         _score(q, kept, state, one, two, margin, how)
         kept = 0
     count[q] = kept
 
 
 @_compiled()
-def _reach(block: Any, i: int, run: int, low: float) -> Any:
+def _reach(block: Any, i: int, run: int, low: Any) -> Any:
     """Return 64 bits: which cells of a run reach the floor of their row."""
     bits = np.int64(0)
     for j in range(64):
-        bits |= np.int64(block[i, run, j] >= low) << j
+        bits |= np.int64(_rising(block[i, run, j]) >= low) << j
     return bits
 
 
@@ -185,7 +261,7 @@ def _reach_each(block: Any, i: int, run: int, lows: Any) -> Any:
     """Return 64 bits: which cells of a run reach the floors of their columns."""
     bits = np.int64(0)
     for j in range(64):
-        bits |= np.int64(block[i, run, j] >= lows[run, j]) << j
+        bits |= np.int64(_rising(block[i, run, j]) >= lows[run, j]) << j
     return bits
 
 
@@ -196,16 +272,17 @@ def _first_bit(bits: int) -> Any:
 
 
 @_compiled()
-def _open(q: int, i: int, k: int, block: Any, floor: Any, lanes: Any, margin: Any) -> None:
-    """Give a query its first floor: the k-th best of up to 64 maxima is at most the k-th best of the tile's row."""
-    for j in range(64):
-        lanes[j] = -np.inf
+def _open(q: int, i: int, k: int, block: Any, floor: Any, lanes: Any, margin: Any, grain: float) -> None:
+    """Give a query its first floor: the k-th best of the lanes' maxima is at most the k-th best of the tile's row."""
+    groups = lanes.shape[0] // 64
+    lanes[:] = -np.inf
     for run in range(block.shape[1]):
+        lane = lanes[run % groups * 64 : (run % groups + 1) * 64]
         for j in range(64):
-            value = block[i, run, j]
-            lanes[j] = value if value > lanes[j] else lanes[j]
-    width = 64
-    while width >= 4 * k:  # fewer maxima are looked through sooner
+            value = _value(block[i, run, j])
+            lane[j] = value if value > lane[j] else lane[j]
+    width = lanes.shape[0]
+    while groups == 1 and width >= 4 * k:  # fewer maxima are looked through sooner
         width //= 2
         for j in range(width):
             lanes[j] = max(lanes[j], lanes[j + width])
@@ -213,26 +290,34 @@ def _open(q: int, i: int, k: int, block: Any, floor: Any, lanes: Any, margin: An
     for j in range(k, width):
         if lanes[j] > lanes[0]:
             _sink(lanes, k, 0, lanes[j])
-    floor[q] = np.float32(np.float64(lanes[0]) - 2 * margin[q])
+    floor[q] = _floor(_pack(lanes[0], 0), margin[q], grain)
 
 
 @_compiled()
 def _flush(n: int, who: Any, what: Any, state: Any, one: Any, two: Any, exclude: Any, margin: Any, how: Any) -> None:
     """Hand the noted cells to their queries, unless the rules ban them."""
     floor, held, count = state[2], state[3], state[4]
-    own, other, k = one[2], two[2], state[0].shape[1]
+    own, other = one[2], two[2]
     ahead = np.zeros(1, dtype=np.int64)
     for i in range(n):
         if i % _AHEAD == 0:  # read what the next ones need in one go: these waits overlap, those below would not
             for j in range(i, min(i + _AHEAD, n)):
-                ahead[0] += held[who[j], 0] + held[who[j], min(k, 8)]
+                ahead[0] += held[who[j], count[who[j]]]
         q, p = who[i], what[i] & _ROW
         if exclude.shape[0] > 0 and exclude[q] == p:
             continue
         if own.shape[0] > 0 and own[q] == other[p]:
             continue
-        if _take(q, what[i], k, floor, held, count, margin):
+        if _take(q, what[i], floor, held, count):
             _relieve(q, False, state, one, two, margin, how)
+
+
+@_compiled()
+def _lower(lows: Any, floor: Any, b: int) -> None:
+    """Take over the floors of the columns as they are now."""
+    for run in range(lows.shape[0]):
+        for j in range(64):
+            lows[run, j] = _bound(floor[b + run * 64 + j], lows[run, j])
 
 
 @_compiled()
@@ -241,18 +326,19 @@ def scan(
 ) -> None:
     """Pass over a tile of scores, queries a... by pool rows b...; with ``both``, of queries b... by rows a... too.
 
-    ``block`` has the shape (queries, runs, 64), its last run filled up with NaN. ``state`` is (keys, rows, floor,
-    held, count) of all queries, the floor longer by a tile; ``one`` and ``two`` are (values, norms, groups, first
-    row of the values) of the queries and of the pool; ``how`` is (metric, factor from an exact score to the
-    product's units, grid).
+    ``block`` has the shape (queries, runs, 64), its last run filled up with what reaches no floor. ``state`` is (keys,
+    rows, floor, held, count, pairs scored) of all queries, the floor longer by a tile; ``one`` and ``two`` are (values,
+    norms, groups, first row of the values) of the queries and of the pool; ``how`` is (metric, factor from an exact
+    score to the product's units, grid, grain).
     """
     floor = state[2]
     runs = block.shape[1]
-    lows = floor[b if both else 0 : (b if both else 0) + runs * 64].reshape(runs, 64)
+    lows = np.empty((runs if both else 0, 64), dtype=block.dtype)
+    _lower(lows, floor, b)
     # One row may be excluded, so that one more must lie above; groups may ban any number.
     k = state[0].shape[1] + (1 if exclude.shape[0] > 0 else 0)
-    opens = k <= 64 and one[2].shape[0] == 0
-    lanes = np.empty(64, dtype=np.float32)
+    opens = k <= runs * 64 and one[2].shape[0] == 0
+    lanes = np.empty(64 * min(runs, max(1, -(-4 * k // 64)) if k > 16 else 1), dtype=np.float32)
     by_row, by_column = np.empty(runs + 1, dtype=np.int64), np.empty(runs + 1, dtype=np.int64)
     size = _LIST + runs * 64
     row_who, row_what = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
@@ -261,15 +347,15 @@ def scan(
     for i in range(block.shape[0]):
         q = a + i
         if opens and floor[q] == -np.inf:
-            _open(q, i, k, block, floor, lanes, margin)
-        low, hits, others = floor[q], np.int64(0), np.int64(0)
+            _open(q, i, k, block, floor, lanes, margin, how[3])
+        low, hits, others = _bound(floor[q], block[0, 0, 0]), np.int64(0), np.int64(0)
         for run in range(runs):
             hit, other = np.int32(0), np.int32(0)
             for j in range(64):
-                hit |= np.int32(block[i, run, j] >= low)
+                hit |= np.int32(_rising(block[i, run, j]) >= low)
             if both:
                 for j in range(64):
-                    other |= np.int32(block[i, run, j] >= lows[run, j])
+                    other |= np.int32(_rising(block[i, run, j]) >= lows[run, j])
             by_row[hits], by_column[others] = run, run
             hits += np.int64(hit)
             others += np.int64(other)
@@ -279,7 +365,7 @@ def scan(
             while bits:
                 j = _first_bit(bits)
                 bits &= bits - 1
-                row_who[n_row], row_what[n_row] = q, _pack(block[i, run, j], b + run * 64 + j)
+                row_who[n_row], row_what[n_row] = q, _pack(_value(block[i, run, j]), b + run * 64 + j)
                 n_row += 1
         for s in range(others):
             run = by_column[s]
@@ -287,13 +373,14 @@ def scan(
             while bits:
                 j = _first_bit(bits)
                 bits &= bits - 1
-                column_who[n_column], column_what[n_column] = b + run * 64 + j, _pack(block[i, run, j], q)
+                column_who[n_column], column_what[n_column] = b + run * 64 + j, _pack(_value(block[i, run, j]), q)
                 n_column += 1
         if n_row >= _LIST:
             _flush(n_row, row_who, row_what, state, one, two, exclude, margin, how)
             n_row = 0
         if n_column >= _LIST:
             _flush(n_column, column_who, column_what, state, two, one, exclude, margin, how)
+            _lower(lows, floor, b)
             n_column = 0
     _flush(n_row, row_who, row_what, state, one, two, exclude, margin, how)
     _flush(n_column, column_who, column_what, state, two, one, exclude, margin, how)

@@ -1,10 +1,15 @@
 """Exact nearest neighbours in blocks: one product, one scan, and a result that no block size changes.
 
-A tile of float32 scores comes from one matrix product. Its rounding error has a bound that is known
-beforehand (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1: a dot product of
-length d is off by at most about ``d * u * |a| |b|``), so a cell whose float32 score lies further than that
-below the k-th best cannot enter the result. All others, and only those, are scored again in float64; ties
-go to the smaller index. With numba a compiled scan (``_neighbors_scan``) keeps them, without it a NumPy merge.
+A tile of scores comes from one matrix product. Its rounding error has a bound that is known beforehand (Higham,
+*Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1: a float32 dot product of length d is off by at most
+about ``d * u * |a| |b|``), so a cell whose score lies further than that below the k-th best cannot enter the result.
+All others, and only those, are scored again in float64; ties go to the smaller index. With numba a compiled scan
+(``_neighbors_scan``) keeps them, without it a NumPy merge.
+
+Because the result does not depend on the product, the fastest may take it. Where the work is large and torch is
+installed, NumPy's, torch's and torch's in bfloat16 are tried on one tile. A processor with matrix units takes the last
+5 to 10 times as fast; what rounding takes from each row is then measured and enters the bound, and where it leaves too
+many cells to score again, the search goes on in float32.
 
 No n x n matrix is ever made, and where queries and pool are the same array each product serves both sides.
 """
@@ -17,13 +22,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._neighbors.pairs import Index, in_order, search_index
-from trueneg.core._neighbors.plan import METRICS, Plan
-from trueneg.core._neighbors.sides import Rules, Side
-from trueneg.core._neighbors.walk import search
+from trueneg.core._neighbors.best import best
+from trueneg.core._neighbors.pairs import Index, in_order
+from trueneg.core._neighbors.shards import TopK, merge_top_k
 from trueneg.core.errors import InputError
 
-__all__ = ["parse_memory", "top_k"]
+__all__ = ["TopK", "merge_top_k", "parse_memory", "shard_top_k", "top_k"]
 
 Metric = Literal["cosine", "euclidean", "inner"]
 
@@ -86,7 +90,7 @@ def top_k(
         a zero vector scores 0 against everything.
     memory : int or str, default="512MB"
         Bound on the working set, which is what is needed beyond the input, the result (n_queries x k),
-        16 bytes a row of either side and some 20 (k + 4) bytes a query, in which its best cells are kept.
+        24 bytes a row of either side and some 32 (k + 6) bytes a query, in which its best cells are kept.
         It never changes the result.
     exclude : int array of shape (n_queries,), optional
         A pool row never to be returned for that query, -1 for none; ``np.arange(n)`` is "never itself".
@@ -108,26 +112,81 @@ def top_k(
     InputError
         For a NaN or infinite value (the row is named), shapes that do not fit, or an unknown option.
     """
-    if metric not in METRICS:
-        msg = f"metric={metric!r} is unknown: choose one of {', '.join(map(repr, METRICS))}"
+    keys, rows, chunk = best(
+        queries,
+        pool,
+        k,
+        metric=metric,
+        budget=parse_memory(memory),
+        exclude=exclude,
+        query_groups=query_groups,
+        pool_groups=pool_groups,
+        index=index,
+    )
+    return in_order(keys, rows, chunk)
+
+
+def shard_top_k(
+    queries: ArrayLike,
+    shard: ArrayLike,
+    k: int,
+    *,
+    start: int,
+    n_pool: int,
+    metric: Metric = "cosine",
+    memory: int | str = "512MB",
+    exclude: ArrayLike | None = None,
+    query_groups: ArrayLike | None = None,
+    pool_groups: ArrayLike | None = None,
+) -> TopK:
+    """Find the k best of one shard of a pool, in a form that merges exactly.
+
+    ``merge_top_k`` of all shards, then ``result()``, is :func:`top_k` of the whole pool to the bit, however the pool is
+    cut and in whatever order the shards come.
+
+    Parameters
+    ----------
+    queries : array of shape (n_queries, d)
+    shard : array of shape (n, d)
+        Rows `start` to `start` + n of the pool.
+    k : int
+        Neighbours per query of the whole pool, which may be more than the shard has rows.
+    start : int
+        The shard's first row in the pool.
+    n_pool : int
+        Rows of the whole pool. The pool's size decides which of two exact summations is taken; their last bits differ.
+    metric, memory : see :func:`top_k`
+    exclude : int array of shape (n_queries,), optional
+        A row of the whole pool never to be returned for that query, -1 for none.
+    query_groups, pool_groups : arrays of shape (n_queries,) and (n,), optional
+        Of the queries and of the shard's rows.
+
+    Returns
+    -------
+    TopK
+        With rows of the whole pool.
+
+    Raises
+    ------
+    InputError
+        As :func:`top_k`, and for a shard that does not lie in the pool.
+    """
+    count = len(np.asarray(shard))
+    if not 0 <= start <= start + count <= n_pool:
+        msg = f"a shard of rows {start:,} to {start + count:,} does not lie in a pool of {n_pool:,} rows"
         raise InputError(msg)
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        msg = f"k={k!r} must be a whole number, at least 1"
-        raise InputError(msg)
-    budget = parse_memory(memory)
-    same = queries is pool
-    right = Side.of(pool, "pool")
-    left = right if same else Side.of(queries, "queries")
-    if left.d != right.d:
-        msg = f"queries have {left.d} columns and pool has {right.d}: both must come from the same features"
-        raise InputError(msg)
-    rules = Rules.of(exclude, query_groups, pool_groups, n_queries=left.n, n_pool=right.n)
-    plan = Plan.of(left, right, metric=metric, budget=budget)
-    keys = np.full((left.n, k), -np.inf)
-    rows = np.full((left.n, k), -1, dtype=np.int64)
-    if left.n and right.n:
-        if index is None:
-            search(left, right, plan, rules, keys, rows, same=same)
-        else:
-            search_index(left, right, plan, rules, keys, rows, index)
-    return in_order(keys, rows, plan.chunk)
+    if exclude is not None:
+        banned = np.asarray(exclude)
+        exclude = np.where((banned >= start) & (banned < start + count), banned - start, -1)
+    keys, rows, _ = best(
+        queries,
+        shard,
+        k,
+        metric=metric,
+        budget=parse_memory(memory),
+        exclude=exclude,
+        query_groups=query_groups,
+        pool_groups=pool_groups,
+        n_pool=n_pool,
+    )
+    return TopK.of(keys, np.where(rows >= 0, rows + start, -1))

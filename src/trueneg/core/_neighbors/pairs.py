@@ -38,8 +38,8 @@ def put(
 def exact(left: Side, right: Side, query: NDArray[np.int64], row: NDArray[np.int64], plan: Plan) -> NDArray[np.float64]:
     """Score pairs in float64, each by its own sum, so that neighbours in the block cannot change it."""
     out = np.empty(query.size)
-    for start in range(0, query.size, plan.chunk):
-        q, p = query[start : start + plan.chunk], row[start : start + plan.chunk]
+    for start in range(0, query.size, plan.blocks.chunk):
+        q, p = query[start : start + plan.blocks.chunk], row[start : start + plan.blocks.chunk]
         one, two = left.x[q].astype(np.float64, order="C"), right.x[p].astype(np.float64, order="C")
         if plan.code == 1:
             one -= two
@@ -50,7 +50,7 @@ def exact(left: Side, right: Side, query: NDArray[np.int64], row: NDArray[np.int
             if plan.code == 0:
                 size = left.norms[q] * right.norms[p]
                 value = np.where(size > 0, value / np.where(size > 0, size, 1.0), 0.0)
-        out[start : start + plan.chunk] = _snap(value, plan.code)
+        out[start : start + plan.blocks.chunk] = _snap(value, plan.code)
     return out
 
 
@@ -86,8 +86,8 @@ def search_index(
 ) -> None:
     """Take candidates from a foreign index, asking for more where the rules left too few."""
     k = keys.shape[1]
-    for start in range(0, left.n, plan.tile):
-        todo = np.arange(start, min(start + plan.tile, left.n))
+    for start in range(0, left.n, plan.blocks.tile):
+        todo = np.arange(start, min(start + plan.blocks.tile, left.n))
         want = min(right.n, k + int(rules.exclude.size > 0))
         while todo.size:
             found = np.asarray(index(left.x[todo], want)[1])

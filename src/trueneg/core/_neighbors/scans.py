@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.core._neighbors.crew import Crew
 from trueneg.core._neighbors.pairs import GRID, exact, put
 from trueneg.core._neighbors.plan import RUN, Plan
 from trueneg.core._neighbors.sides import Rules, Side
 
-_SPARE = 8  # a query holds k cells, and half as many again and 8 that are too close to tell apart
+_RARE = 48  # cells passed over in the time of one that is scored again
+_SPARE = 16  # cells that a query holds beyond a multiple of k
 
 
 class Merge:
@@ -36,6 +38,17 @@ class Merge:
         self._merge(block, a, b)
         if both:
             self._merge(block.T, b, a)
+
+    def lay(self, begin: int, end: int) -> None:
+        """Nothing to convert: pairs are scored from the input."""
+
+    @property
+    def flooded(self) -> bool:
+        """Float32 scores leave hardly more than is sought."""
+        return False
+
+    def refine(self) -> None:
+        """They are float32 from the start."""
 
     def finish(self, start: int) -> None:
         """Nothing is left of the query block: every tile was merged at once."""
@@ -73,41 +86,63 @@ class Scan:
         rules: Rules,
         keys: NDArray[np.float64],
         rows: NDArray[np.int64],
-        kernels: tuple[Any, Any],
+        crew: Crew,
     ) -> None:
-        self.left, self.right, self.rules, self.margin = left, right, rules, plan.margin
-        (self.scan, self.settle), self.size = kernels, plan.tile
-        n, k = left.n, keys.shape[1]
-        held, count = np.empty((n, k + k // 2 + _SPARE), dtype=np.int64), np.zeros(n, dtype=np.int64)
-        floor = np.full(n + plan.tile + RUN, -np.inf, dtype=np.float32)
-        self.state = (keys, rows, floor, held, count)
-        self.how = (plan.code, plan.factor, GRID)
+        self.left, self.right, self.rules, self.plan = left, right, rules, plan
+        kernels: tuple[Any, Any] = crew.kernels or (None, None)
+        self.scan, self.settle = kernels
+        n, k, tile = left.n, keys.shape[1], plan.blocks.tile
+        # Rounded scores leave more that is too close to tell apart.
+        room = (3 if crew.product.grain else 2) * k + _SPARE
+        held, count = np.empty((n, room), dtype=np.int64), np.zeros(n, dtype=np.int64)
+        floor = np.full(n + tile + RUN, -np.inf, dtype=np.float32)
+        self.spent = np.zeros(n, dtype=np.int64)
+        self.passed = np.zeros(-(-n // tile), dtype=np.int64)
+        self.state = (keys, rows, floor, held, count, self.spent)
         # Other types and layouts are scored tile by tile, while their converted rows are at hand.
         self.whole = left.ready and right.ready
+        self.pool: tuple[Any, int] = (right.x, 0)
+        grain = crew.product.grain
+        self.margin, self.how = (plan.rough if grain else plan.margin), (plan.code, plan.factor, GRID, grain)
 
-    def tile(self, block: NDArray[np.float32], m: int, a: int, b: int, *, both: bool) -> None:
+    def lay(self, begin: int, end: int) -> None:
+        """Convert the pool rows of a span, unless they are scored where they lie."""
+        if not self.whole:
+            self.pool = self.right.rows(begin, end), begin
+
+    def tile(self, block: NDArray[Any], m: int, a: int, b: int, *, both: bool) -> None:
         """Take in the scores of queries a... and pool rows b...b+m; with `both`, the other way round too."""
-        n = len(block)
-        block = block.reshape(n, -1, RUN)
-        one, two = self._sides(a, a + n, b, b + m)
-        self.scan(block, a, b, both, self.state, one, two, self.rules.exclude, self.margin, self.how)
+        n, tile = len(block), self.plan.blocks.tile
+        one, two = self._sides(a, a + n)
+        self.scan(
+            block.reshape(n, -1, RUN), a, b, both, self.state, one, two, self.rules.exclude, self.margin, self.how
+        )
+        self.passed[a // tile] += block.size
         if not self.whole:
             self.settle(a, a + n, self.state, one, two, self.margin, self.how)
             if both:
                 self.settle(b, b + m, self.state, two, one, self.margin, self.how)
 
+    @property
+    def flooded(self) -> bool:
+        """Whether the rounded scores tell too little apart: scoring again what they leave costs more than they save."""
+        k = self.state[0].shape[1]
+        return self.how[3] > 0 and self.spent.sum() > self.passed.sum() // _RARE + 8 * k * len(self.spent)
+
+    def refine(self) -> None:
+        """Go on with float32 scores; what is held must be scored before the next tile."""
+        self.margin, self.how = self.plan.margin, (*self.how[:3], 0.0)
+
     def finish(self, start: int) -> None:
         """Score what a query block still holds."""
         if self.whole:
-            stop = min(start + self.size, self.left.n)
-            one, two = self._sides(0, self.left.n, 0, self.right.n)
+            stop = min(start + self.plan.blocks.tile, self.left.n)
+            one, two = self._sides(0, self.left.n)
             self.settle(start, stop, self.state, one, two, self.margin, self.how)
 
-    def _sides(self, a: int, to_a: int, b: int, to_b: int) -> tuple[Any, Any]:
+    def _sides(self, a: int, to_a: int) -> tuple[Any, Any]:
         """Values, norms, groups and first row of both sides."""
-        (x, at), (y, by) = [
-            (side.x if self.whole else side.rows(start, stop), 0 if self.whole else start)
-            for side, start, stop in ((self.left, a, to_a), (self.right, b, to_b))
-        ]
-        groups = self.rules
-        return (x, self.left.norms, groups.query_groups, at), (y, self.right.norms, groups.pool_groups, by)
+        asked = (self.left.x, 0) if self.whole else (self.left.rows(a, to_a), a)
+        own, other = self.rules.query_groups, self.rules.pool_groups
+        one = (asked[0], self.left.norms, own, asked[1])
+        return one, (self.pool[0], self.right.norms, other, self.pool[1])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
+
+if TYPE_CHECKING:
+    from trueneg.core._neighbors.crew import Crew
 
 _LARGEST = 1e18  # a row norm above this would leave float32 when squared
 
@@ -21,6 +25,7 @@ class Side:
     name: str
     norms: NDArray[np.float64]
     radius: NDArray[np.float64]
+    lost: NDArray[np.float64]
 
     @property
     def n(self) -> int:
@@ -43,7 +48,7 @@ class Side:
         if x.dtype.kind not in "fiub":
             msg = f"{name} holds {x.dtype} values: numbers are needed"
             raise InputError(msg)
-        return cls(x, name, np.empty(0), np.empty(0))
+        return cls(x, name, np.empty(0), np.empty(0), np.empty(0))
 
     @property
     def ready(self) -> bool:
@@ -56,19 +61,28 @@ class Side:
         small = part.dtype in (np.float32, np.float16)
         return np.ascontiguousarray(part, dtype=np.float32 if small else np.float64)
 
-    def measure(self, chunk: int) -> None:
-        """Compute all norms in float64, refusing what is not finite or far too large."""
-        self.norms = np.empty(self.n)
-        for start in range(0, self.n, chunk):
-            block = self.rows(start, start + chunk).astype(np.float64)
-            with np.errstate(over="ignore", invalid="ignore"):
-                norms = np.sqrt((block * block).sum(axis=1))
-            self.norms[start : start + chunk] = norms
-            bad = np.flatnonzero(~(norms <= _LARGEST))
-            if bad.size:
-                self._refuse(start + int(bad[0]), block[bad[0]])
+    def measure(self, chunk: int, crew: Crew, *, unit: bool) -> None:
+        """Compute all norms in float64, refusing what is not finite or far too large.
 
-    def _refuse(self, row: int, values: NDArray[np.float64]) -> None:
+        Where the product rounds rows to bfloat16, the length of what that takes from each is measured too; with `unit`
+        from the row over its norm.
+        """
+        self.norms, self.lost = np.empty(self.n), np.empty(self.n if crew.product.grain else 0)
+        deque(crew.each(lambda start: self._measure(start, start + chunk, crew, unit), range(0, self.n, chunk)), 0)
+
+    def _measure(self, start: int, stop: int, crew: Crew, unit: bool) -> None:
+        block, norms = self.rows(start, stop), self.norms[start:stop]
+        if crew.rows is None:
+            wide = block.astype(np.float64)
+            with np.errstate(over="ignore", invalid="ignore"):
+                norms[:] = np.sqrt((wide * wide).sum(axis=1))
+        else:
+            crew.rows.measure(block, unit, norms, self.lost[start:stop])
+        bad = np.flatnonzero(~(norms <= _LARGEST))
+        if bad.size:
+            self._refuse(start + int(bad[0]), block[bad[0]])
+
+    def _refuse(self, row: int, values: NDArray[Any]) -> None:
         column = np.flatnonzero(~np.isfinite(values))
         if column.size:
             msg = (

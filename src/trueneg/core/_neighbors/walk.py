@@ -1,27 +1,23 @@
-"""The way over the tiles: which products are taken, by how many threads, and scanned by what."""
+"""The way over the tiles: which products are taken, by which threads, and scanned by what."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import threading
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.core._neighbors.crew import Crew
 from trueneg.core._neighbors.plan import Plan, whole_runs
+from trueneg.core._neighbors.product import Product
 from trueneg.core._neighbors.scans import Merge, Scan
 from trueneg.core._neighbors.sides import Rules, Side
 
 _STRIP = 16  # tiles that one thread takes in a row
-_LARGEST_POOL = 2**31 - 1  # rows that the compiled scan can number
-_NUMBA_CELLS = 4_000_000  # below this many scores the NumPy path is done before numba has loaded
-_SLOW_CELLS = 100_000_000  # from here on a missing numba costs seconds, and is said once
+Job = tuple[int, list[int]]  # a query block, and the pool blocks that it meets
 
 
 def search(
@@ -31,96 +27,107 @@ def search(
     rules: Rules,
     keys: NDArray[np.float64],
     rows: NDArray[np.int64],
+    crew: Crew,
     *,
     same: bool,
 ) -> None:
     """Walk over the tiles: the pool is streamed once, and a symmetric product is taken once."""
-    cells = left.n * right.n
-    kernels = _kernels() if cells >= _NUMBA_CELLS and right.n <= _LARGEST_POOL else None
-    if kernels is None and cells >= max(_NUMBA_CELLS, _SLOW_CELLS):
-        _say_slow()
     scan: Merge | Scan
-    if kernels is None:
+    if crew.kernels is None:
         scan = Merge(left, right, plan, rules, keys, rows)
     else:
-        scan = Scan(left, right, plan, rules, keys, rows, kernels)
-    walk = _Walk(left, right, plan, scan, same=same)
-    if cells < _NUMBA_CELLS:
-        walk.run(map)
-        return
-    from threadpoolctl import threadpool_info, threadpool_limits
-
-    threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
-    workers = min(threads, plan.threads)
-    # As many threads as the products would take, but a tile each: they never wait for each other's pieces.
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as team:
-        walk.run(map if workers == 1 else team.map)
+        scan = Scan(left, right, plan, rules, keys, rows, crew)
+    _Walk(left, right, plan, scan, crew, same=same).run()
 
 
 class _Walk:
     """The way over the tiles, in jobs that may run side by side: a strip of tiles of one query block each."""
 
-    def __init__(self, left: Side, right: Side, plan: Plan, scan: Merge | Scan, *, same: bool) -> None:
+    def __init__(self, left: Side, right: Side, plan: Plan, scan: Merge | Scan, crew: Crew, *, same: bool) -> None:
         self.left, self.right, self.plan, self.scan, self.same = left, right, plan, scan, same
+        self.crew, self.product, self.tile = crew, crew.product, plan.blocks.tile
         self.begin, self.pool = 0, np.empty((0, 0), dtype=np.float32)
         self.own = threading.local()  # each thread's block of scores
-        self.locks = [threading.Lock() for _ in range(-(-max(left.n, 1) // plan.tile))]  # one a query block
+        self.locks = [threading.Lock() for _ in range(-(-max(left.n, 1) // self.tile))]  # one a query block
 
-    def run(self, each: Callable[..., Iterable[None]]) -> None:
-        """Stream the pool once, doing the jobs of a span by `each`, which is `map` or does what it does."""
-        for begin in range(0, self.right.n, self.plan.span):
-            end = min(begin + self.plan.span, self.right.n)
-            self.begin, self.pool = begin, self.plan.embed(self.right, begin, end, as_query=False)
+    def run(self) -> None:
+        """Stream the pool once, span by span."""
+        for begin in range(0, self.right.n, self.plan.blocks.span):
+            end = min(begin + self.plan.blocks.span, self.right.n)
+            self.scan.lay(begin, end)
+            self._lay(begin, end)
             if self.same:
                 # The tiles of the diagonal come first: afterwards every query has a floor.
-                deque(each(self._strip, [(a, [a]) for a in range(begin, end, self.plan.tile)]), maxlen=0)
-            deque(each(self._strip, self._strips(end)), maxlen=0)
-        deque(each(self.scan.finish, range(0, self.left.n, self.plan.tile)), maxlen=0)
+                self._go([(a, [a]) for a in range(begin, end, self.tile)], end)
+            self._go(self._strips(end), end)
+        self._settle()
 
-    def _strips(self, end: int) -> list[tuple[int, list[int]]]:
-        """List the jobs of a span: a query block, and the pool blocks that it meets."""
-        tile, jobs = self.plan.tile, []
+    def _lay(self, begin: int, end: int) -> None:
+        """Make the pool rows of a span ready for the product."""
+        self.begin = begin
+        self.pool = np.empty((end - begin, self.plan.width(self.right.d)), dtype=self.product.dtype)
+
+        def part(start: int) -> None:
+            stop = min(start + self.tile, end)
+            self.pool[start - begin : stop - begin] = self._ready(self.right, start, stop, as_query=False)
+
+        deque(self.crew.each(part, range(begin, end, self.tile)), maxlen=0)
+
+    def _ready(self, side: Side, start: int, stop: int, *, as_query: bool) -> NDArray[Any]:
+        if not self.product.grain:
+            return self.plan.embed(side, start, stop, as_query=as_query)
+        rows = side.rows(start, stop)
+        out = np.empty(rows.shape, dtype=self.product.dtype)
+        self.crew.rows.narrow(rows, 1.0 / self.plan.lengths(side, start, stop), out)
+        return out
+
+    def _go(self, jobs: list[Job], end: int) -> None:
+        """Do the jobs; where the rounded scores told too little apart, the rest of them by float32 scores."""
+        rest = [job for job in self.crew.each(self._strip, jobs) if job is not None]
+        if rest:
+            self.product = self.crew.fine
+            self.scan.refine()
+            self._settle()
+            self._lay(self.begin, end)
+            self._go(rest, end)
+
+    def _settle(self) -> None:
+        deque(self.crew.each(self.scan.finish, range(0, self.left.n, self.tile)), maxlen=0)
+
+    def _strips(self, end: int) -> list[Job]:
+        """List the jobs of a span."""
+        tile, jobs = self.tile, []
         for a in range(0, end if self.same else self.left.n, tile):
             blocks = list(range(max(self.begin, a + tile) if self.same else self.begin, end, tile))
             jobs += [(a, blocks[i : i + _STRIP]) for i in range(0, len(blocks), _STRIP)]
         return jobs
 
-    def _strip(self, job: tuple[int, list[int]]) -> None:
-        """Take the products of one query block with some pool blocks, and scan them."""
+    def _strip(self, job: Job) -> Job | None:
+        """Take the products of one query block with some pool blocks, and scan them; return what was not done."""
+        if self.scan.flooded:
+            return job
         a, blocks = job
-        tile, begin, plan = self.plan.tile, self.begin, self.plan
-        if self.same and a >= begin and plan.code != 1:
+        tile, begin, product = self.tile, self.begin, self.product
+        if self.same and a >= begin and self.plan.code != 1:
             query = self.pool[a - begin : a - begin + tile]
         else:
-            query = plan.embed(self.left, a, min(a + tile, self.left.n), as_query=True)
-        if not hasattr(self.own, "buffer"):
-            self.own.buffer = np.empty(tile * whole_runs(tile), dtype=np.float32)
+            query = self._ready(self.left, a, min(a + tile, self.left.n), as_query=True)
+        buffer = self._buffer(product)
         for b in blocks:
             part = self.pool[b - begin : b - begin + tile]
             wide = whole_runs(len(part))
-            block = self.own.buffer[: len(query) * wide].reshape(len(query), wide)
-            block[:, len(part) :] = np.nan
-            np.matmul(query, part.T, out=block[:, : len(part)])
+            block = buffer[: len(query) * wide].reshape(len(query), wide)
+            block[:, len(part) :] = product.pad
+            product.into(query, part, block[:, : len(part)])
             both = self.same and a != b
             with self.locks[a // tile], self.locks[b // tile] if both else contextlib.nullcontext():
                 self.scan.tile(block, len(part), a, b, both=both)
-
-
-@functools.cache
-def _say_slow() -> None:
-    """Say once that numba is missing: the result stays the same, the wait does not."""
-    msg = (
-        "numba is not installed, so this large neighbour search takes its slower NumPy path (same result): "
-        "pip install 'trueneg[fast]'"
-    )
-    warnings.warn(msg, UserWarning, stacklevel=4)
-
-
-@functools.cache
-def _kernels() -> tuple[Any, Any] | None:
-    """Return the compiled scan and what ends it; None without numba."""
-    try:
-        from trueneg.core import _neighbors_scan
-    except ImportError:
         return None
-    return _neighbors_scan.scan, _neighbors_scan.settle
+
+    def _buffer(self, product: Product) -> NDArray[Any]:
+        """Return this thread's room for a tile of scores."""
+        if getattr(self.own, "product", None) is not product:
+            self.own.product = product
+            self.own.buffer = np.empty(self.tile * whole_runs(self.tile), dtype=product.dtype)
+        room: NDArray[Any] = self.own.buffer
+        return room
