@@ -13,6 +13,7 @@ _PUBLIC = {
     "Bm25": "mining",
     "Dense": "mining",
     "Duplicates": "mining",
+    "FalseNegativeProbability": "mining",
     "Filter": "mining",
     "FusedLists": "adaptive_margin",
     "Fusion": "mining",
