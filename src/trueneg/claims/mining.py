@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.claims.evidence import Evidence
+from trueneg.core.cells import Cells
 from trueneg.core.intervals import jeffreys
 from trueneg.data import registry
 from trueneg.data.retrieval import Collection, read_cranfield, read_vaswani
@@ -20,10 +22,15 @@ Floats = NDArray[np.float64]
 
 
 class _Set:
-    """A collection whose judgments are nearly complete, its queries with three relevant documents or more."""
+    """A collection whose judgments are nearly complete, its queries with three relevant documents or more.
 
-    def __init__(self, name: str, encoder: str) -> None:
+    With `others` it is cut to the relevant documents and so many more.
+    """
+
+    def __init__(self, name: str, encoder: str, others: int | None = None) -> None:
         data = _READ[name](registry.folder(name))
+        if others is not None:
+            data = _cut(data, others)
         every = Positives.of(data.qrels, len(data.queries), len(data.documents))
         self.use = np.flatnonzero(every.count >= 3)
         self.n = len(self.use)
@@ -32,7 +39,7 @@ class _Set:
             self.n,
             len(data.documents),
         )
-        queries, documents = _minilm(data) if encoder == "minilm" else _lsa(data)
+        queries, documents = _lsa(data) if encoder == "lsa" else _packaged(data, encoder)
         self.dense = Dense(queries[self.use], documents)
         self.words = Bm25([data.queries[q] for q in self.use.tolist()], data.documents)
         self.score, self.rows = self.dense.search(np.arange(self.n), _DEPTH + int(self.truth.count.max()))
@@ -72,8 +79,21 @@ class _Set:
 
 
 @lru_cache(maxsize=4)
-def _set(name: str, encoder: str) -> _Set:
-    return _Set(name, encoder)
+def _set(name: str, encoder: str, others: int | None = None) -> _Set:
+    return _Set(name, encoder, others)
+
+
+def _cut(data: Collection, others: int) -> Collection:
+    """Keep the relevant documents and some drawn from the rest, in their order."""
+    relevant = np.unique(data.qrels.candidate[data.qrels.verdict == 1])
+    rest = np.setdiff1d(np.arange(len(data.documents)), relevant)
+    keep = np.sort(np.concatenate([relevant, np.random.default_rng(0).permutation(rest)[:others]]))
+    ids = data.document_ids[keep]
+    at = np.isin(data.qrels.candidate, keep)
+    pairs = data.query_ids[data.qrels.row[at]], data.document_ids[data.qrels.candidate[at]]
+    grade = np.asarray(data.qrels.side["grade"], dtype=np.float64)[at]
+    qrels = Cells.from_qrels(*pairs, grade, queries=data.query_ids, documents=ids)
+    return replace(data, documents=[data.documents[i] for i in keep.tolist()], document_ids=ids, qrels=qrels)
 
 
 def _lsa(data: Collection) -> tuple[Any, Any]:
@@ -89,10 +109,10 @@ def _lsa(data: Collection) -> tuple[Any, Any]:
     return queries.astype(np.float32), documents.astype(np.float32)
 
 
-def _minilm(data: Collection) -> tuple[Any, Any]:
+def _packaged(data: Collection, name: str) -> tuple[Any, Any]:
     from trueneg.encoders.text import text_encoder, vector_cache
 
-    encoder = text_encoder(folder=vector_cache())
+    encoder = text_encoder(name, folder=vector_cache())
     return encoder.encode(data.queries), encoder.encode(data.documents)
 
 
