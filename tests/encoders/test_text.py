@@ -84,3 +84,42 @@ def test_the_packaged_model_ranks_meaning_above_words():
     found = SentenceEncoder().encode(["how to fix a flat tyre", "repairing a punctured wheel", "how to fix a flat fee"])
     assert found.shape == (3, 384)
     assert found[0] @ found[1] > found[0] @ found[2]
+
+
+class _LastFirst:
+    """An engine that hands on the shards in the opposite order, one row at a time."""
+
+    shared_files = True
+
+    def map_batches(self, fn_or_class, batches, *, batch_size=None, resources=None):
+        work = fn_or_class()
+        for batch in list(batches)[::-1]:
+            found = work(batch)
+            for i in range(len(found["row"])):
+                yield {name: value[i : i + 1] for name, value in found.items()}
+
+
+def test_shards_may_come_in_any_order_and_in_pieces(tmp_path, monkeypatch):
+    """A cluster hands on what is done first: a kill loses no shard that is whole, and only those that are not."""
+    monkeypatch.setattr(module, "_SHARD", 5)
+    texts = ["a" * i for i in range(1, 24)]
+    told = []
+
+    def dies(what, done, count):
+        told.append(done)
+        if done >= 8:  # the last shard of 3, and the one before it, both whole
+            raise KeyboardInterrupt
+
+    encoder = CallableEncoder(_counts, name="x")
+    with pytest.raises(KeyboardInterrupt):
+        CachedEncoder(encoder, tmp_path, engine=_LastFirst()).encode(texts, progress=dies)
+    again = []
+
+    def watched(given):
+        again.extend(given)
+        return _counts(given)
+
+    found = CachedEncoder(CallableEncoder(watched, name="x"), tmp_path, engine=_LastFirst()).encode(texts)
+    assert sorted(again) == sorted(texts)[8:], "the longest first: shards 4 and 3 hold the eight shortest"
+    np.testing.assert_array_equal(found, _counts(texts))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npy"]

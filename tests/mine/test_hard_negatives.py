@@ -267,6 +267,33 @@ def test_sources_answer_alike():
         np.testing.assert_allclose(np.sort(every)[::-1][:12], score[1], rtol=1e-5)
 
 
+def test_bm25_is_the_same_in_every_process(monkeypatch):
+    """bm25s numbers the words as a set gives them, another way in each process: no score may depend on it."""
+    import bm25s
+
+    rng = np.random.default_rng(0)
+    words = [f"word{c}" for c in "abcdefghijklmnop"]
+    texts = [" ".join(rng.choice(words, 9)) for _ in range(300)]
+    asked = [" ".join(rng.choice(words, 7)) for _ in range(20)]
+    first = Bm25(asked, texts)
+    real = bm25s.tokenize
+
+    def renumbered(*given, **how):
+        found = real(*given, **how)
+        if isinstance(found, list):
+            return found
+        turn = dict(zip(found.vocab.values(), rng.permutation(list(found.vocab.values())).tolist(), strict=True))
+        vocab = {word: turn[i] for word, i in found.vocab.items()}
+        return type(found)(ids=[[turn[i] for i in one] for one in found.ids], vocab=vocab)
+
+    monkeypatch.setattr(bm25s, "tokenize", renumbered)
+    second = Bm25(asked, texts)
+    pairs = np.repeat(np.arange(20), 300), np.tile(np.arange(300), 20)
+    np.testing.assert_array_equal(first.score(*pairs), second.score(*pairs))
+    for one, other in zip(first.search(np.arange(20), 50), second.search(np.arange(20), 50), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_bm25_is_that_of_its_library():
     """The list of bm25s itself, on the same tokens."""
     bm25s = pytest.importorskip("bm25s")

@@ -42,6 +42,10 @@ class StaticEncoder:
             raise InputError(msg)
         self._loaded: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without the model, which is loaded there."""
+        return self.__dict__ | {"_loaded": None}
+
     @cached_property
     def fingerprint(self) -> str:
         """Content of the folder's weights, tokenizer and settings, and prompt."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
+from trueneg.core.shapes import Engine
 from trueneg.encoders.tokens import content
 
 __all__ = ["CachedEncoder", "CallableEncoder", "SentenceEncoder", "TextEncoder", "text_encoder", "vector_cache"]
@@ -57,6 +59,10 @@ class SentenceEncoder:
     def __init__(self, model: str = MINILM, *, prompt: str = "", batch_size: int = 64, device: str = "cpu") -> None:
         self.model, self.prompt, self.batch_size, self.device = model, prompt, batch_size, device
         self._loaded: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without the model, which is loaded there."""
+        return self.__dict__ | {"_loaded": None}
 
     @property
     def fingerprint(self) -> str:
@@ -173,18 +179,21 @@ class CallableEncoder:
 class CachedEncoder:
     """An encoder whose vectors are kept on disk by content, model and parameters.
 
-    A file holds the vectors of one list of texts and is memory-mapped; a journal beside it says how far it is, so that
-    a run that was killed goes on there.
+    A file holds the vectors of one list of texts and is memory-mapped; a journal beside it names the shards that are
+    done, so that a run that was killed goes on with the others.
 
     Parameters
     ----------
     encoder : TextEncoder
     folder : str or Path
         Made where it is missing, once there are vectors to keep.
+    engine : Engine, optional
+        Of :mod:`trueneg.engine`: encodes shards of texts on its workers. By default they are encoded here, one after
+        the other.
     """
 
-    def __init__(self, encoder: TextEncoder, folder: str | Path) -> None:
-        self.encoder, self.folder = encoder, Path(folder)
+    def __init__(self, encoder: TextEncoder, folder: str | Path, *, engine: Engine | None = None) -> None:
+        self.encoder, self.folder, self.engine = encoder, Path(folder), engine
 
     @property
     def fingerprint(self) -> str:
@@ -221,41 +230,73 @@ class CachedEncoder:
         return mark.hexdigest()
 
     def _fill(self, path: Path, texts: Sequence[str], tell: Progress, what: str) -> None:
-        partial, journal = path.with_suffix(".partial"), path.with_suffix(".journal")
-        done = _journal(journal) if partial.exists() else 0
+        unfinished, journal = path.with_suffix(".partial"), path.with_suffix(".journal")
         order = np.argsort([-len(text) for text in texts], kind="stable")
+        left = {start: min(_SHARD, len(texts) - start) for start in range(0, len(texts), _SHARD)}
         store: Any = None
-        if done:
-            store = np.lib.format.open_memmap(partial, mode="r+")
-        for start in range(done, len(texts), _SHARD):
-            tell(what, start, len(texts))
-            rows = order[start : start + _SHARD]
-            value = self.encoder.encode([texts[i] for i in rows.tolist()])
+        if unfinished.exists():
+            for start in _journal(journal) & left.keys():
+                del left[start]
+            if len(left) * _SHARD < len(texts):
+                store = np.lib.format.open_memmap(unfinished, mode="r+")
+        tell(what, len(texts) - sum(left.values()), len(texts))
+        for batch in self._encoded(texts, order, list(left)):
+            rows, value = batch["row"], batch["vector"]
             if not np.isfinite(value).all():
                 bad = int(rows[~np.isfinite(value).all(axis=1)][0])
                 msg = f"the encoder gave a value that is no number for text {bad}: {texts[bad][:40]!r}"
                 raise InputError(msg)
             if store is None:
+                # Not before: a model that cannot be loaded leaves nothing.
+                self.folder.mkdir(parents=True, exist_ok=True)
+                journal.unlink(missing_ok=True)
                 shape = (len(texts), value.shape[1])
-                self.folder.mkdir(
-                    parents=True, exist_ok=True
-                )  # not before: a model that cannot be loaded leaves nothing
-                store = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+                store = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float32, shape=shape)
             store[rows] = value
             store.flush()
-            with journal.open("a", encoding="utf-8") as out:
-                out.write(f"{start + len(rows)}\n")
+            for start, count in zip(*np.unique(batch["shard"], return_counts=True), strict=True):
+                left[int(start)] -= int(count)
+                if not left[int(start)]:
+                    with journal.open("a", encoding="utf-8") as out:
+                        out.write(f"{start} {_SHARD}\n")
+            tell(what, len(texts) - sum(left.values()), len(texts))
         del store
-        partial.replace(path)
+        unfinished.replace(path)
         journal.unlink(missing_ok=True)
 
+    def _encoded(self, texts: Sequence[str], order: NDArray[np.int64], starts: list[int]) -> Iterator[dict[str, Any]]:
+        """Yield shards with their vectors, in whatever order they are done."""
 
-def _journal(path: Path) -> int:
-    """Return how many texts are safely there; a last line that was cut by a kill does not count."""
+        def shards() -> Iterable[dict[str, Any]]:
+            for start in starts:
+                rows = order[start : start + _SHARD]
+                given = np.empty(len(rows), dtype=object)
+                given[:] = [texts[i] for i in rows.tolist()]
+                yield {"shard": np.full(len(rows), start), "row": rows, "text": given}
+
+        if self.engine is None:
+            yield from map(_Encode(self.encoder), shards())
+        else:
+            yield from self.engine.map_batches(partial(_Encode, self.encoder), shards())
+
+
+class _Encode:
+    """What a worker does with a shard of texts."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self.encoder = encoder
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        value = self.encoder.encode(batch["text"].tolist())
+        return {"shard": batch["shard"], "row": batch["row"], "vector": value}
+
+
+def _journal(path: Path) -> set[int]:
+    """Return the shards that are safely there; a last line that was cut by a kill does not count."""
     if not path.exists():
-        return 0
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return int(lines[-1]) if lines and lines[-1].isdigit() else 0
+        return set()
+    lines = [line.split(" ") for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    return {int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit() and words[1] == str(_SHARD)}
 
 
 def vector_cache() -> Path:
@@ -269,17 +310,19 @@ def vector_cache() -> Path:
     return (Path(given) if given else home / "trueneg" / "vectors").expanduser()
 
 
-def text_encoder(name: str = MINILM, *, folder: str | Path) -> CachedEncoder:
+def text_encoder(name: str = MINILM, *, folder: str | Path, engine: Engine | None = None) -> CachedEncoder:
     """Return the encoder of a name, with its cache in a folder.
 
     Parameters
     ----------
     name : str, default="minilm"
         ``minilm`` or ``minilm-int8`` (each inside a package); ``words`` or ``random``, to hold others to;
-        ``onnx:FOLDER``, ``model2vec:FOLDER`` or ``torch:FOLDER`` for another back-end; anything else is a folder or
+        ``onnx:FOLDER``, ``model2vec:FOLDER``, ``torch:FOLDER`` or ``gguf:FILE``; anything else is a folder or
         name for sentence-transformers.
     folder : str or Path
         Of the cache.
+    engine : Engine, optional
+        Encodes on its workers.
 
     Raises
     ------
@@ -288,7 +331,7 @@ def text_encoder(name: str = MINILM, *, folder: str | Path) -> CachedEncoder:
     MissingExtraError
         Where the back-end is not installed.
     """
-    return CachedEncoder(_named(name), folder)
+    return CachedEncoder(_named(name), folder, engine=engine)
 
 
 def _named(name: str) -> TextEncoder:
@@ -309,6 +352,10 @@ def _named(name: str) -> TextEncoder:
         from trueneg.encoders.module import TorchEncoder
 
         return TorchEncoder.load(place)
+    if kind == "gguf":
+        from trueneg.encoders.gguf import GgufEncoder
+
+        return GgufEncoder(place)
     if kind == "numpy":
         msg = f"{name}: vectors are found by id, with GivenVectors.load; they encode no text"
         raise InputError(msg)

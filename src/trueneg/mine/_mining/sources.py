@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.core.intervals import Estimate, bootstrap
 from trueneg.core.neighbors import Index, parse_memory, top_k
+from trueneg.engine import Engine, sharded_top_k
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
@@ -50,6 +51,8 @@ class Dense:
         Bound on what the search holds beyond its input and result.
     index : callable, optional
         ``index(queries, k) -> (scores, ids)`` of an approximate index; tell its recall by :func:`ann_recall`.
+    engine : Engine, optional
+        Of :mod:`trueneg.engine`: searches shards of the documents on its workers, to the same result.
     """
 
     name = "dense"
@@ -62,6 +65,7 @@ class Dense:
         metric: Literal["cosine", "inner", "euclidean"] = "cosine",
         memory: int | str = "512MB",
         index: Index | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.queries = queries if isinstance(queries, np.ndarray) else np.asarray(queries)
         self.documents = documents if isinstance(documents, np.ndarray) else np.asarray(documents)
@@ -79,7 +83,10 @@ class Dense:
                 "from the same encoder"
             )
             raise InputError(msg)
-        self.metric, self.memory, self.index = metric, memory, index
+        if index is not None and engine is not None:
+            msg = "an index is asked in this process: give either index= or engine="
+            raise InputError(msg)
+        self.metric, self.memory, self.index, self.engine = metric, memory, index, engine
         self.n_queries, self.n_documents = len(self.queries), len(self.documents)
 
     def search(self, query: Rows, k: int) -> tuple[Scores, Rows]:
@@ -88,6 +95,9 @@ class Dense:
         asked = self.queries if all_of_them else self.queries[query]
         if asked is self.documents:  # the same array on both sides: each document is its own nearest, as it should be
             asked = asked.view()
+        if self.engine is not None:
+            how: dict[str, Any] = {"metric": self.metric, "memory": self.memory}
+            return sharded_top_k(asked, self.documents, k, engine=self.engine, **how)
         return top_k(asked, self.documents, k, metric=self.metric, memory=self.memory, index=self.index)
 
     def score(self, query: Rows, document: Rows) -> Scores:
@@ -136,7 +146,11 @@ class Bm25:
         model.index(tokens, show_progress=False)
         held, words = model.scores, model.vocab_dict
         shape = (self.n_documents, len(held["indptr"]) - 1)
-        self._by_word = csc_array((held["data"], held["indices"], held["indptr"]), shape=shape)
+        # bm25s numbers words as a set gives them, by another order in every process: sums would differ in the last bit.
+        known = sorted(word for word, column in words.items() if column < shape[1])  # one beyond is bm25s' empty word
+        order = np.array([words[word] for word in known], dtype=np.int64)
+        words = {word: i for i, word in enumerate(known)}
+        self._by_word = csc_array((held["data"], held["indices"], held["indptr"]), shape=shape)[:, order]
         self._by_document = self._by_word.tocsr()
         asked = bm25s.tokenize(list(queries), return_ids=False, **how)
         found = [[words[word] for word in one if word in words] for one in asked]
@@ -145,7 +159,7 @@ class Bm25:
             np.concatenate([np.asarray(one, dtype=np.int64) for one in found]) if sizes.sum() else np.empty(0, int)
         )
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        self._asked = csr_array((np.ones(len(columns), np.float32), columns, starts), shape=(len(queries), shape[1]))
+        self._asked = csr_array((np.ones(len(columns), np.float32), columns, starts), shape=(len(queries), len(known)))
         self._asked.sum_duplicates()
 
     def search(self, query: Rows, k: int) -> tuple[Scores, Rows]:
