@@ -32,6 +32,7 @@ _PUBLIC = {
     "TeacherFusion": "adaptive_margin",
     "TrainingLists": "adaptive_margin",
     "WorkedExamples": "adaptive_margin",
+    "ann_index": "mining",
     "ann_recall": "mining",
     "hard_negatives": "mining",
     "training_lists": "adaptive_margin",

@@ -7,6 +7,7 @@ from several of these (:class:`Fusion`). Known positives are never returned, fil
 
 from __future__ import annotations
 
+from trueneg.mine._mining.ann import ann_index
 from trueneg.mine._mining.duplicates import Duplicates, groups_of
 from trueneg.mine._mining.filters import (
     AtMost,
@@ -37,6 +38,7 @@ __all__ = [
     "Positives",
     "SecondOpinion",
     "Source",
+    "ann_index",
     "ann_recall",
     "groups_of",
     "hard_negatives",
