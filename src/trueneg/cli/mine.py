@@ -44,7 +44,7 @@ def mine(
     embeddings
         Two .npy files in place of an encoder: of the queries and of the documents, in the order of their files.
     rule
-        auto, none, second-opinion, percent, absolute, relative or spread.
+        auto, none, second-opinion, percent, absolute, relative, spread or pooling-bias (on request only).
     n
         Negatives a query.
     ranks

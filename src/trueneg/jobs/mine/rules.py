@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from trueneg.core.intervals import Estimate, bootstrap
+from trueneg.jobs.mine.pooling import pooling_rule
 from trueneg.mine import BelowPositive, Duplicates, Filter, Negatives, Positives, SecondOpinion, hard_negatives
 from trueneg.mine.mining import Source
 
-__all__ = ["RULES", "Rule", "side_by_side"]
+__all__ = ["ON_REQUEST", "RULES", "Rule", "side_by_side"]
 
-RULES = ("none", "second-opinion", "percent", "absolute", "relative", "spread")
+ON_REQUEST = ("pooling-bias",)  # never compared unless asked for
+RULES = ("none", "second-opinion", "percent", "absolute", "relative", "spread", *ON_REQUEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +90,19 @@ def side_by_side(
     ranks: tuple[int, int],
     sampling: str,
     seed: int,
+    asked: str = "auto",
 ) -> list[Rule]:
-    """Mine with each rule on the same candidates."""
+    """Mine with each rule on the same candidates; those on request only where they are asked for."""
     out = []
     queries, documents = range(source.n_queries), range(source.n_documents)
     how = {"n": n, "sampling": sampling, "source": source, "random_state": seed}
     for name in RULES:
-        if name == "second-opinion" and second is None:
+        if (name == "second-opinion" and second is None) or (name in ON_REQUEST and name != asked):
             continue
         rule, words = rule_of(name, second)
+        if name == "pooling-bias":
+            rule = pooling_rule(source, second, positives, ranks[1] + int(positives.count.max()))
+            words = "a model of who was shown to the judges finds rather not relevant"
         joined = duplicates if rule is None else duplicates & rule
         mined = hard_negatives(queries, documents, positives, filters=joined, ranks=ranks, **how)  # type: ignore[arg-type]
         removed = sum(mined.removed.get(part.name, 0) for part in (rule.parts if rule is not None else ()))

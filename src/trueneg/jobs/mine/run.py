@@ -160,7 +160,7 @@ def mine(
     copies = Duplicates(data.documents, near=how.near)
     tell("comparing the rules", 0, 1)
     rules = side_by_side(
-        kept, second, positives, copies, n=how.n, ranks=how.ranks, sampling=how.sampling, seed=how.seed
+        kept, second, positives, copies, n=how.n, ranks=how.ranks, sampling=how.sampling, seed=how.seed, asked=how.rule
     )
     chosen = _chosen(rules, how.rule)
     tell("writing", 0, 1)
