@@ -1,4 +1,4 @@
-"""The audit of a retrieval collection: every check on a folder with planted faults, the review, the repair, bad input."""
+"""The audit of a retrieval collection: checks on a folder with planted faults, the review, the repair, bad input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOPICS, EACH = 30, 12
 
 
 def texts(seed=0):
-    """Documents by id, queries by id, and the truth: topic t has 12 documents, of which the first 6 answer its query."""
+    """Documents by id, queries by id, and the truth: of the 12 documents of a topic the first 6 answer its query."""
     rng = np.random.default_rng(seed)
     documents, queries, truth = {}, {}, {}
     for t in range(TOPICS):
@@ -227,7 +227,7 @@ def test_the_lists_are_kept_and_the_report_is_the_same(plain):
 
 @pytest.mark.parametrize("form", ["parquet", "arrow", "trec", "jsonl"])
 def test_every_layout_is_audited_and_repaired_in_its_own_form(form, tmp_path):
-    """Parquet, shards of a data set on disk, TREC and JSONL give the findings of BEIR, and judgments of their own form."""
+    """Parquet, shards on disk, TREC and JSONL give the findings of BEIR, and judgments of their own form."""
     documents, queries, truth = texts()
     documents["copy"] = documents["d0-0"]
     pairs = hidden(truth)

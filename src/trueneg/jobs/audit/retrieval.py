@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueneg.jobs.audit._retrieval.audit import digest
-from trueneg.jobs.audit._retrieval.context import CLASSES, TOP, RetrievalContext, shortened
+from trueneg.jobs.audit._retrieval.context import CLASSES, TOP, Doubt, RetrievalContext, doubt_of, shortened
 from trueneg.jobs.audit._retrieval.lists import Lists
 from trueneg.jobs.audit._retrieval.pairs import KIND, REMOVE, Proposal, kept_pairs, pairs_roles, pairs_table
 
@@ -12,10 +12,12 @@ __all__ = [
     "KIND",
     "REMOVE",
     "TOP",
+    "Doubt",
     "Lists",
     "Proposal",
     "RetrievalContext",
     "digest",
+    "doubt_of",
     "kept_pairs",
     "pairs_roles",
     "pairs_table",

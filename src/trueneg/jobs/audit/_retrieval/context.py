@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trueneg.jobs.audit._retrieval.lists import Lists, lists_of
+from trueneg.jobs.audit._retrieval.lists import Lists, lists_of, ranks_in
 from trueneg.jobs.audit.folder import Ranking
 
 if TYPE_CHECKING:
@@ -163,22 +163,8 @@ class RetrievalContext:
     @cached_property
     def doubt(self) -> Doubt:
         """Pairs among the first ten of either retriever that are unjudged or judged not relevant."""
-        n = len(self.data.documents)
-        keys = [np.empty(0, np.int64)]
-        for one in self.lists:
-            top = one.document[:, :TOP]
-            whole = np.arange(len(top))[:, None] * n + top
-            keys.append(whole[top >= 0])
-        place, document = np.divmod(np.unique(np.concatenate(keys)), n)
-        grade = self.grades(self.asked[place], document)
-        keep = ~(grade >= self.positive_from)
-        place, document, grade = place[keep], document[keep], grade[keep]
-        rank = np.stack([one.ranks(place, document) for one in self.lists] or [np.ones(len(place), np.int64)], axis=1)
-        agreed = (rank <= TOP).all(axis=1) & (rank.shape[1] > 1)
-        given = np.where(np.isnan(grade), UNJUDGED, NEGATIVE)
-        gain = np.where(rank <= TOP * TOP, 1.0 / (60 + rank), 0.0).sum(axis=1)
-        order = np.lexsort((-gain, given, ~agreed))
-        return Doubt(self.asked[place], document, given, rank, agreed, order)
+        lists = [one.document for one in self.lists]
+        return doubt_of(self.asked, lists, len(self.data.documents), self.grades, positive_from=self.positive_from)
 
     @cached_property
     def said(self) -> np.ndarray:
@@ -197,7 +183,7 @@ class RetrievalContext:
         from trueneg.mine.mining import groups_of
 
         self.progress("looking for copies of documents")
-        some = np.unique(np.concatenate([self.data.document, *(one.document.ravel() for one in self.lists)]))
+        some = np.unique(np.concatenate([self.data.document, *(one.document[:, :TOP].ravel() for one in self.lists)]))
         some = some[some >= 0]
         if len(some) > 50_000:
             self.notes.append("near copies of documents were looked for among the judged ones alone")
@@ -234,6 +220,43 @@ class RetrievalContext:
             "asks": shortened(data.queries[query]),
             "text": shortened(data.documents[document]),
         }
+
+
+def doubt_of(
+    asked: np.ndarray,
+    lists: list[np.ndarray],
+    n_documents: int,
+    grades: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    positive_from: float = 1.0,
+) -> Doubt:
+    """Collect and rank the pairs at the top that no judgment calls relevant.
+
+    Parameters
+    ----------
+    asked : (m,) int64
+        Rows of the queries.
+    lists : list of (m, depth) int64
+        Documents of each retriever, the best first; -1 where there is no more.
+    n_documents : int
+    grades : callable
+        ``grades(query rows, document rows)``, NaN where unjudged.
+    positive_from : float
+    """
+    found = [np.empty(0, np.int64)]
+    for documents in lists:
+        top = documents[:, :TOP]
+        found.append((np.arange(len(top))[:, None] * n_documents + top)[top >= 0])
+    place, document = np.divmod(np.unique(np.concatenate(found)), n_documents)
+    grade = grades(asked[place], document)
+    keep = ~(grade >= positive_from)
+    place, document, grade = place[keep], document[keep], grade[keep]
+    rank = np.stack([ranks_in(one, place, document) for one in lists] or [np.ones(len(place), np.int64)], axis=1)
+    agreed = (rank <= TOP).all(axis=1) & (rank.shape[1] > 1)
+    given = np.where(np.isnan(grade), UNJUDGED, NEGATIVE)
+    depth = np.array([one.shape[1] for one in lists] or [0])
+    gain = np.where(rank <= depth, 1.0 / (60 + rank), 0.0).sum(axis=1)
+    return Doubt(asked[place], document, given, rank, agreed, np.lexsort((-gain, given, ~agreed)))
 
 
 def shortened(text: str, limit: int = SHORT) -> str:

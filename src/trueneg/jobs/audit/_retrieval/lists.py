@@ -41,13 +41,18 @@ class Lists:
 
     def ranks(self, place: np.ndarray, document: np.ndarray) -> np.ndarray:
         """Return the ranks of pairs from 1, one more than the depth where they are not listed."""
-        out = np.full(len(place), self.document.shape[1] + 1, dtype=np.int64)
-        for start in range(0, len(place), 65_536):
-            part = slice(start, start + 65_536)
-            hit = self.document[place[part]] == document[part, None]
-            found = hit.any(axis=1)
-            out[part][found] = hit.argmax(axis=1)[found] + 1
-        return out
+        return ranks_in(self.document, place, document)
+
+
+def ranks_in(listed: np.ndarray, place: np.ndarray, document: np.ndarray) -> np.ndarray:
+    """Return the ranks of pairs (n,) in lists (m, depth), from 1; one more than the depth where they are not listed."""
+    out = np.full(len(place), listed.shape[1] + 1, dtype=np.int64)
+    for start in range(0, len(place), 65_536):
+        part = slice(start, start + 65_536)
+        hit = listed[place[part]] == document[part, None]
+        found = hit.any(axis=1)
+        out[part][found] = hit.argmax(axis=1)[found] + 1
+    return out
 
 
 def lists_of(

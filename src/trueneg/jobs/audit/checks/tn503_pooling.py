@@ -13,9 +13,10 @@ judged. The finding needs both, a share above one half among the first 100 and a
 retrieval experiments?"), who counted what each system alone finds. Measured with labels hidden on purpose (claim
 ``pooling-bias-seen``): pools of BM25 are seen, labels drawn at random are not taken for one.
 
-It cannot see a pool where nearly all positives of a small collection are listed by both, a pool of both retrievers
-together, or of neither. A pool made by the second retriever is told as a share and never as a finding: where that
-retriever is the stronger one deep down, random labels look alike.
+It misses a pool where labels are few (3 to 4 of 10 draws seen with three labels a query, all with six), and cannot see
+one where nearly all positives of a small collection are listed by both, a pool of both retrievers together, or of
+neither. A pool made by the second retriever is told as a share and never as a finding: where that retriever is the
+stronger one deep down, random labels look alike.
 
 Remedy: choose negatives and second opinions by another retriever than BM25 (``trueneg mine --from bm25`` with given
 embeddings as the second), and judge a sample of what the other alone lists (``trueneg review``).
