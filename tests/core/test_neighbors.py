@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueneg.core import neighbors
-from trueneg.core._neighbors import crew, plan
+from trueneg.core._neighbors import crew, plan, product, scans
 from trueneg.core.errors import InputError
 from trueneg.core.neighbors import parse_memory, top_k
 
@@ -344,3 +344,114 @@ def test_threads_change_nothing(path, monkeypatch):
                 got.append(top_k(x, pool, 7, exclude=own))
         np.testing.assert_array_equal(got[0][0], got[1][0])
         np.testing.assert_array_equal(got[0][1], got[1][1])
+
+
+@pytest.fixture(params=["torch", "half"])
+def by(request, monkeypatch):
+    """Force a product of torch, whatever the size of the work and the speed of this processor."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    fine = product.TorchProduct(torch)
+    rough = product.HalfProduct(torch) if request.param == "half" else fine
+    monkeypatch.setattr(crew, "_NUMBA_CELLS", 0)
+    monkeypatch.setattr(crew, "load", lambda d, cells: torch)
+    monkeypatch.setattr(crew, "fastest", lambda torch, d, tile, *, half: (rough if half else fine, fine))
+    return request.param
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_no_product_changes_the_result(by, seed, monkeypatch):
+    """Torch's scores, and those of half the bits, lead to the float64 answer: ties, bans, one array and two."""
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(plan, "_TILE", [7, 64, 130, 1024][seed % 4])
+    n, m, d = rng.integers(1, 60), rng.integers(1, 500), rng.integers(1, 40)
+    make = (lambda size: rng.integers(-1, 2, size)) if seed % 3 == 0 else (lambda size: rng.normal(size=size) + 0.5)
+    pool = make((m, d)).astype(np.float32 if seed % 5 else np.float64)
+    queries = pool if seed % 2 else make((n, d)).astype(pool.dtype)
+    banned = rng.integers(-1, m, len(queries))
+    for metric in METRICS:
+        k = int(rng.integers(1, 90))
+        got = top_k(queries, pool, k, metric=metric, exclude=banned)
+        check(got, expected(brute(queries, pool, metric), k, banned[:, None] == np.arange(m)))
+
+
+def test_scores_too_close_for_half_the_bits(by, monkeypatch):
+    """Rows that bfloat16 cannot tell apart at all: the search notices, goes on in float32, and is right."""
+    used = []
+    into = product.TorchProduct.into
+    monkeypatch.setattr(product.TorchProduct, "into", lambda self, *rest: (used.append(type(self)), into(self, *rest)))
+    monkeypatch.setattr(plan, "_TILE", 64)
+    rng = np.random.default_rng(8)
+    pool = (np.ones(16) + 3e-3 * rng.normal(size=(20_000, 16))).astype(np.float32)
+    queries = pool[:40] + np.float32(1e-3)
+    for metric in ("cosine", "inner"):
+        used.clear()
+        got = top_k(queries, pool, 3, metric=metric)
+        np.testing.assert_array_equal(got[1], expected(brute(queries, pool, metric), 3)[1])
+        assert (product.HalfProduct in used) == (by == "half")
+        assert product.TorchProduct in used
+
+
+def test_half_the_bits_suffice_where_scores_differ(by, monkeypatch):
+    """On rows in all directions nothing is done twice: few cells are scored again, and none in float32."""
+    used, spent = set(), []
+    into, finish = product.TorchProduct.into, scans.Scan.finish
+    monkeypatch.setattr(product.TorchProduct, "into", lambda self, *rest: (used.add(type(self)), into(self, *rest)))
+    monkeypatch.setattr(scans.Scan, "finish", lambda self, start: (finish(self, start), spent.append(self.spent)))
+    x = np.random.default_rng(9).normal(size=(12_000, 64)).astype(np.float32)
+    top_k(x[:50], x, 20)
+    assert used == {product.HalfProduct if by == "half" else product.TorchProduct}
+    assert spent[-1].mean() < 60
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e15])
+def test_half_the_bits_at_extreme_scales(by, scale):
+    """Tiny and huge rows side by side neither overflow nor vanish in bfloat16."""
+    x = np.random.default_rng(3).normal(size=(60, 5)) * scale
+    x[::7] *= 1e-6
+    for metric in ("cosine", "inner"):
+        want = expected(brute(x / scale, x / scale, metric), 5)[1]
+        np.testing.assert_array_equal(top_k(x, x.copy(), 5, metric=metric)[1], want)
+
+
+def test_a_product_that_gives_up_digits_is_not_taken():
+    """Where torch was told to multiply float32 in fewer digits, its scores miss their bound and NumPy's are taken."""
+    torch = pytest.importorskip("torch")
+
+    class Careless(product.TorchProduct):
+        def into(self, query, pool, out):
+            out[:] = (query.astype(np.float16) @ pool.T.astype(np.float16)).astype(np.float32)
+
+    rows = np.random.default_rng(0).normal(size=(2, 64, 128)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    assert product._time(Careless(torch), rows) == np.inf
+    assert product._time(product.TorchProduct(torch), rows) < np.inf
+    assert product._time(product.HalfProduct(torch), rows) < np.inf
+
+
+def test_torch_keeps_its_threads(by):
+    """A search leaves torch's number of threads as it was, in this thread and in threads to come."""
+    import threading
+
+    import torch
+
+    before = torch.get_num_threads()
+    x = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    top_k(x, x[:200], 3)
+    seen = []
+    other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert [torch.get_num_threads(), *seen] == [before, before]
+
+
+def test_torch_is_loaded_for_large_work_alone():
+    """Work of a few seconds does not wait for torch to load; where it is installed, large work does."""
+    assert product.load(384, 10**6) is None
+    code = (
+        "import sys, numpy as np; from trueneg.core.neighbors import top_k; "
+        "x = np.ones((3000, 4), np.float32); top_k(x, x.copy(), 2); sys.exit('torch' in sys.modules)"
+    )
+    source = str(Path(neighbors.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": source}, check=False)
+    assert done.returncode == 0
