@@ -214,7 +214,7 @@ def test_candidates_come_from_where_they_are_asked(source, folder, tmp_path):
         ({"rule": "best"}, "--rule best: choose auto"),
         ({"formats": ("pairs",)}, "--format pairs: choose triples"),
         ({"source": "nowhere"}, "--from nowhere: there is no such run"),
-        ({"source": "bm25", "rule": "second-opinion"}, "needs a retriever that is independent"),
+        ({"source": "bm25", "rule": "second-opinion", "embeddings": None}, "needs a retriever that is independent"),
         ({"embeddings": "short"}, r"has shape \(29, 16\), and there are 30 queries"),
         ({"embeddings": "nan"}, "row 4, column 2 is nan"),
         ({"embeddings": "wide"}, "queries have 16 columns and documents 17"),

@@ -217,8 +217,7 @@ class CachedEncoder:
         if not path.exists():
             self._fill(path, texts, tell, what)
         tell(what, len(texts), len(texts))
-        found: Floats = np.load(path, mmap_mode="r")
-        return found
+        return _kept(path, len(texts))
 
     def key(self, texts: Sequence[str]) -> str:
         """Return the name under which the vectors of these texts are kept."""
@@ -289,6 +288,19 @@ class _Encode:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         value = self.encoder.encode(batch["text"].tolist())
         return {"shard": batch["shard"], "row": batch["row"], "vector": value}
+
+
+def _kept(path: Path, n: int) -> Floats:
+    """Map the vectors of a file of the cache, and refuse one that is cut short or of another list."""
+    try:
+        found: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        msg = f"{path}: the kept vectors cannot be read ({error.__class__.__name__}); remove this file and run again"
+        raise InputError(msg) from error
+    if found.ndim != 2 or len(found) != n:
+        msg = f"{path}: the kept vectors have shape {found.shape} for {n:,} texts; remove this file and run again"
+        raise InputError(msg)
+    return found
 
 
 def _journal(path: Path) -> set[int]:

@@ -19,6 +19,7 @@ from trueneg.data.retrieval import Collection, read_collection
 from trueneg.data.writers import atomic
 from trueneg.jobs.mine.candidates import Kept, source_of
 from trueneg.jobs.mine.formats import FORMATS, rows_of, write_format, write_negatives
+from trueneg.jobs.mine.independence import used_up
 from trueneg.jobs.mine.page import page
 from trueneg.jobs.mine.review import expected_widths
 from trueneg.jobs.mine.rules import RULES, Rule, side_by_side
@@ -87,6 +88,8 @@ class Mined:
         Files and their rows.
     resumed : int
         Queries whose lists an earlier run had searched.
+    warning : str
+        That the second opinion is not independent of what was labelled; empty where there is no sign of it.
     """
 
     out: Path
@@ -96,6 +99,7 @@ class Mined:
     written: dict[str, int]
     resumed: int
     rate: str = "unknown; no figure made from the labels alone holds"
+    warning: str = ""
 
     @property
     def negatives(self) -> Negatives:
@@ -115,6 +119,7 @@ class Mined:
         ]
         if len(mined.short):
             out.append(f"{len(mined.short):,} queries got fewer than {mined.wanted // len(data.queries)}")
+        out += [self.warning] if self.warning and self.chosen.name == "second-opinion" else []
         out.append(f"share of false negatives: {self.rate}")
         out += [f"- {line}" for line in expected_widths(len(mined))]
         out += [f"wrote {self.out / name} ({count:,} rows)" for name, count in self.written.items()]
@@ -155,7 +160,7 @@ def mine(
     source, words = source_of(data, how.source, how.encoder, how.embeddings, stages, tell)
     depth = min(how.ranks[1] + int(positives.count.max()), len(data.documents))
     kept = Kept(source, depth, f"{words} {_texts(data)}", stages, tell)
-    second = _second(data, how, source)
+    second = _second(data, how, stages, tell)
     tell("looking for copies", 0, 1)
     copies = Duplicates(data.documents, near=how.near)
     tell("comparing the rules", 0, 1)
@@ -166,7 +171,8 @@ def mine(
     tell("writing", 0, 1)
     out.mkdir(parents=True, exist_ok=True)
     written = _write(out, data, positives, chosen, how)
-    done = Mined(out, data, rules, chosen, written, kept.resumed)
+    warning = used_up(positives, kept, second, random_state=how.seed)
+    done = Mined(out, data, rules, chosen, written, kept.resumed, warning=warning)
     done = _record(done, Path(folder), how)
     with atomic(out / PAGE) as temporary:
         temporary.write_text(page(done.lines(), rules, chosen, data, positives), encoding="utf-8")
@@ -178,10 +184,10 @@ def _check(how: Options, out: Path) -> None:
     if how.rule not in ("auto", *RULES):
         msg = f"--rule {one_line(how.rule, 30)}: choose auto or one of {', '.join(RULES)}"
         raise InputError(msg)
-    if how.rule == "second-opinion" and how.source in ("bm25", "fusion"):
+    if how.rule == "second-opinion" and _dependent(how):
         msg = (
             "--rule second-opinion needs a retriever that is independent of the candidates: BM25 is theirs; take them "
-            "from embeddings (--from dense) or from a run"
+            "from embeddings (--from dense) or from a run, or give --from bm25 the opinion of --embeddings"
         )
         raise InputError(msg)
     for form in how.formats:
@@ -204,10 +210,17 @@ def _texts(data: Collection) -> str:
     return mark.hexdigest()
 
 
-def _second(data: Collection, how: Options, source: Source) -> Source | None:
-    """Return an independent retriever: BM25 where the candidates come from somewhere else."""
-    if how.source in ("bm25", "fusion"):
+def _dependent(how: Options) -> bool:
+    """Whether every retriever at hand has given candidates."""
+    return how.source == "fusion" or (how.source == "bm25" and how.embeddings is None)
+
+
+def _second(data: Collection, how: Options, stages: Path, tell: Progress) -> Source | None:
+    """Return an independent retriever: BM25, or given embeddings where BM25 gave the candidates."""
+    if _dependent(how):
         return None
+    if how.source == "bm25":
+        return source_of(data, "dense", how.encoder, how.embeddings, stages, tell)[0]
     try:
         return Bm25(data.queries, data.documents)
     except ImportError:
