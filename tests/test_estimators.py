@@ -13,7 +13,9 @@ import trueneg.clean as clean
 from trueneg.clean import NeighborNegativeCleaner
 from trueneg.testing import cleaner_checks
 
-PUBLIC = [getattr(clean, name) for name in clean.__all__]
+# Pooling bias is fitted on pairs of queries and documents, not on rows with one label: its own tests check it.
+ON_PAIRS = {"CoupledLoss", "ListSampler", "PoolingBiasCorrector", "coupled_loss", "estimate_false_negative_rate"}
+PUBLIC = [getattr(clean, name) for name in clean.__all__ if name not in ON_PAIRS]
 CLEANERS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, BaseEstimator)]
 
 # By default and in every other way of working that has code of its own: (estimator, needs_trusted).
@@ -67,6 +69,7 @@ def test_cleaner_shape(estimator, needs_trusted, check):
 def test_discovery_finds_the_cleaners():
     """A discovery that finds nothing would make every check above pass."""
     assert {"ConfidentLearning", "NeighborNegativeCleaner", "SuspectRanker"} <= {kind.__name__ for kind in CLEANERS}
+    assert set(clean.__all__) >= ON_PAIRS
     assert len(CLEANERS) == len(PUBLIC), "a public name of trueneg.clean is no estimator: give it checks of its own"
 
 

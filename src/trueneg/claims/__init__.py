@@ -8,6 +8,7 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
+    "cet-scope": "trueneg.claims.pooling_bias:CetScope",
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
     "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
     "fn-review": "trueneg.claims.mining:FnReviewClaim",
@@ -27,6 +28,8 @@ CLAIMS: dict[str, str] = {
     "naive-bayes-two-regimes": "trueneg.claims.naive_bayes:NaiveBayesTwoRegimes",
     "noisy-metrics": "trueneg.claims.noisy_metrics:NoisyMetricsClaim",
     "pooling-bias-seen": "trueneg.claims.pools:PoolingSeenClaim",
+    "pooling-is-not-fn": "trueneg.claims.pooling_bias:PoolingIsNotFn",
+    "pooling-recovery": "trueneg.claims.pooling_bias:PoolingRecovery",
     "reasoning-judges": "trueneg.claims.reasoning:ReasoningJudges",
     "reasoning-pass-at-n": "trueneg.claims.reasoning:ReasoningPassAtN",
     "reasoning-tasks": "trueneg.claims.reasoning:ReasoningTasks",

@@ -72,7 +72,7 @@ class PoolingBiasCorrector(BaseEstimator):
     report_ : dict
         Pairs, lists, lists left out; ``effective_sample_size`` (of the weights, as a number of labelled positives or
         of pairs) and ``clipped`` (share of weights at the clip); ``explained`` (highest R2 of a selection feature),
-        ``pooling_evidence`` (an Estimate, or None), ``starts`` of the likelihood.
+        ``pooling_evidence`` (an Estimate; None where ``unpooled="allow"``), ``starts`` of the likelihood.
 
     Notes
     -----
@@ -192,9 +192,12 @@ class PoolingBiasCorrector(BaseEstimator):
                 "every query has one labelled positive: each weight of loss='listwise' is then 1 and nothing is "
                 "corrected; use loss='pairwise' or 'em'"
             )
+        self.report_["pooling_evidence"] = None
+        if self.unpooled == "allow":
+            return
         seen = guards.pooling_evidence(query, labels == 1, x, z, seed=self.random_state)
         self.report_["pooling_evidence"] = seen
-        if self.unpooled == "allow" or (seen is not None and seen.low > guards.POOLED):
+        if seen is not None and seen.low > guards.POOLED:
             return
         told = "too few queries have a label to see one"
         if seen is not None:
@@ -250,7 +253,8 @@ class PoolingBiasCorrector(BaseEstimator):
         for a, w, (_, scale) in zip((x, z), (f, g), scaled, strict=True):
             raw = w / scale
             columns.append((np.asarray(a @ raw)[:, None], raw))
-        found = fit_marginal(columns[0][0], columns[1][0], labels, l2=self.l2 / 10, seed=self.random_state)
+        one = {"l2": self.l2 / 10, "n_starts": 1, "seed": self.random_state}
+        found = fit_marginal(columns[0][0], columns[1][0], labels, **one)
         self.score_coef_ = columns[0][1]
         self._keep(
             Marginal(

@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 _BLOCK = 1 << 14  # pairs of a block: its columns and what is computed of them stay in the cache
 _FEW = 40_000  # pairs that the first steps look at
+_BORROWED = (
+    6  # steps over all pairs that take the information of those few: it is half of the work, and nearly the same
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ def fit_marginal(
     best = max(ends, key=lambda end: -end[1])
     theta, loss, steps, done = best
     if few is not data:
-        theta, loss, more, done = _climb(data, theta, l2, max_steps)
+        theta, loss, more, done = _climb(data, theta, l2, max_steps, few.step(theta)[2])
         steps += more
     starts = tuple(Start(-end[1] * few.n, few.rate(end[0])) for end in ends)
     p = data.p
@@ -164,8 +167,11 @@ class _Data:
             total += _log_likelihood(*_chances(a, theta, self.p), y).sum()
         return -total / self.n
 
-    def step(self, theta: Floats) -> tuple[float, Floats, Floats]:
-        """Return the mean negative log likelihood, its gradient, and Fisher's information, each a pair's mean."""
+    def step(self, theta: Floats, borrowed: Floats | None = None) -> tuple[float, Floats, Floats]:
+        """Return the mean negative log likelihood, its gradient, and Fisher's information, each a pair's mean.
+
+        The information is not computed where another one is `borrowed`.
+        """
         k = len(theta)
         total, gradient, information = 0.0, np.zeros(k), np.zeros((k, k))
         for a, y in self.blocks():
@@ -178,8 +184,9 @@ class _Data:
             slope_g = np.where(labelled | judged, no_s, -s * no_s * r / tiny)
             gradient[: self.p + 1] -= a[:, : self.p + 1].T @ slope_f
             gradient[self.p + 1 :] -= a[:, self.p + 1 :].T @ slope_g
-            information += self._information(a, r, s, no_r, no_s, tiny, judged)
-        return -total / self.n, gradient / self.n, information / self.n
+            if borrowed is None:
+                information += self._information(a, r, s, no_r, no_s, tiny, judged)
+        return -total / self.n, gradient / self.n, information / self.n if borrowed is None else borrowed
 
     def _information(
         self, a: Floats, r: Floats, s: Floats, no_r: Floats, no_s: Floats, none: Floats, judged: NDArray[np.bool_]
@@ -211,11 +218,15 @@ def _moments(x: Any) -> tuple[Floats, Floats]:
 
 
 def _chances(a: Floats, theta: Floats, p: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return P(relevant), P(selected), and one less each."""
-    from scipy.special import expit
-
-    f, g = a[:, : p + 1] @ theta[: p + 1], a[:, p + 1 :] @ theta[p + 1 :]
-    return expit(f), expit(g), expit(-f), expit(-g)
+    """Return P(relevant), P(selected), and one less each, none of them by cancellation."""
+    sides = []
+    for score in (a[:, : p + 1] @ theta[: p + 1], a[:, p + 1 :] @ theta[p + 1 :]):
+        small = np.exp(-np.abs(score))
+        low, high = small / (1 + small), 1 / (1 + small)
+        up = score > 0
+        sides.append((np.where(up, high, low), np.where(up, low, high)))
+    (r, no_r), (s, no_s) = sides
+    return r, s, no_r, no_s
 
 
 def _log_likelihood(r: Floats, s: Floats, no_r: Floats, no_s: Floats, y: Labels) -> Floats:
@@ -238,13 +249,17 @@ def _first(data: _Data, k: int, rng: np.random.Generator) -> Floats:
     return theta
 
 
-def _climb(data: _Data, theta: Floats, l2: float, max_steps: int) -> tuple[Floats, float, int, bool]:
+def _climb(
+    data: _Data, theta: Floats, l2: float, max_steps: int, borrowed: Floats | None = None
+) -> tuple[Floats, float, int, bool]:
     """Take damped scoring steps until what a step could gain is below rounding: minimise loss + l2 |w|^2 / 2."""
     ridge = l2 * data.weighed(np.ones_like(theta))
-    damping = 1e-4
-    loss, slope, information = data.step(theta)
+    damping = 1e-4 if borrowed is None else 1e-9
+    loss, slope, information = data.step(theta, borrowed)
     loss += 0.5 * float(ridge @ theta**2)
     for done in range(1, max_steps + 1):
+        if done > _BORROWED and borrowed is not None:
+            borrowed, (_, slope, information) = None, data.step(theta)
         gradient = slope + ridge * theta
         lhs = information + np.diag(ridge)
         while True:
@@ -252,7 +267,7 @@ def _climb(data: _Data, theta: Floats, l2: float, max_steps: int) -> tuple[Float
             if -(gradient @ move) < 1e-11 * max(1.0, loss):
                 return theta, loss, done, True
             tried = theta + move
-            new, slope_new, information_new = data.step(tried)
+            new, slope_new, information_new = data.step(tried, borrowed)
             new += 0.5 * float(ridge @ tried**2)
             if new < loss:
                 break
