@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueneg.cli import main
-from trueneg.core.errors import InputError
+from trueneg.core.errors import ClaimNotRun, InputError
 from trueneg.encoders import CallableEncoder, RandomEncoder, WordsEncoder
+from trueneg.encoders.text import text_encoder, vector_cache
 from trueneg.jobs.evaluate import Sizes, evaluate, evaluate_encoders, read_tasks
 from trueneg.jobs.evaluate.borda import places, points
 from trueneg.jobs.evaluate.figures import average_precision, macro_f1, mean, pearson, spearman, v_measure
@@ -365,6 +366,44 @@ def test_the_encoders_to_hold_others_to_are_encoders(encoder):
     check_encoder(encoder)
     assert not WordsEncoder().encode(["the of"]).any()
     assert WordsEncoder().encode(["wing wing drag"])[0] @ WordsEncoder().encode(["drag wing"])[0] > 0.9
+
+
+@pytest.mark.slow
+def test_chance_is_last_on_real_tasks(tmp_path):
+    """News groups, paraphrases and Cranfield: a sentence encoder before latent words, chance behind all."""
+    pytest.importorskip("sentence_transformers", reason="needs the extra text")
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    from trueneg.data import registry
+
+    try:
+        news, mrpc, cranfield = (
+            registry.file("20newsgroups.parquet"),
+            registry.folder("mrpc"),
+            registry.folder("cranfield"),
+        )
+    except ClaimNotRun as error:
+        pytest.skip(str(error))
+    with (mrpc / "msr_paraphrase_test.txt").open(encoding="utf-8-sig", newline="") as source:
+        rows = [(row[3], row[4], row[0]) for row in list(csv.reader(source, delimiter="\t"))[1:]]
+    with (tmp_path / "mrpc.csv").open("w", newline="") as out:
+        csv.writer(out).writerows([("text1", "text2", "score"), *rows])
+    words = make_pipeline(TfidfVectorizer(sublinear_tf=True, min_df=2), TruncatedSVD(128, random_state=0))
+    words.fit([*pq.read_table(news)["text"].to_pylist()[::5], *(text for row in rows for text in row[:2])])
+    models = {
+        "minilm": text_encoder(folder=vector_cache()).encoder,
+        "latent words": CallableEncoder(words.transform, name="latent words"),
+        "words": WordsEncoder(),
+        "random": RandomEncoder(),
+    }
+    sizes = Sizes(limit=200, draws=2, shots=4)
+    done = evaluate_encoders([news, tmp_path / "mrpc.csv", cranfield], models, sizes=sizes)
+    assert [task.kind for task in done.tasks] == ["classification", "clustering", "similarity", "retrieval"]
+    assert list(done.place)[-1] == "random"
+    assert done.place["random"].low > 3.4
+    assert next(iter(done.place)) == "minilm"
 
 
 def test_one_long_text_does_not_widen_all_others(tmp_path):

@@ -118,7 +118,7 @@ app.command(
     name="evaluate",
     group=_MAKE,
     sort_key=3,
-    help="Evaluate a ranker's run on judgments, with intervals, and against another run.",
+    help="Evaluate a ranker's run on judgments, or encoders on tasks of any kind, with intervals.",
 )
 app.command(
     "trueneg.cli.report:report",

@@ -51,8 +51,8 @@ def _examples(chosen: Rule, data: Collection, positives: Positives) -> list[dict
                 "query": _short(data.queries[q]),
                 "positive": _short(data.documents[int(positives.document[positives.start[q]])]),
                 "negative": _short(data.documents[d]),
-                "about": f"score {mined.score[i]:.3f}, rank {int(mined.rank[i])}, {mined.reason[i]}",
-                "ids": f"{data.query_ids[q]} / {data.document_ids[d]}",
+                "about": f"score {mined.score[i]:.3f}, rank {int(mined.rank[i])} of the list, {mined.reason[i]}",
+                "ids": f"query {data.query_ids[q]}, document {data.document_ids[d]}",
             }
         )
     return out
