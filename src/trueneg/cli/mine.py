@@ -91,8 +91,9 @@ def mine(
         shift = told["as easy as skipping the first"]
         line = (
             f"{mark} {row.name:<15} {told['negatives']:>9} negatives, queries with all {told['queries with all']}, "
-            f"hardness {told['hardness']}, as easy as skipping the first {shift}"
+            f"hardness {told['hardness']}"
         )
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in done.lines():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+        line += f", as easy as skipping the first {shift}" if shift != "-" else ""
