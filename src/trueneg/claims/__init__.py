@@ -11,6 +11,7 @@ CLAIMS: dict[str, str] = {
     "cet-scope": "trueneg.claims.pooling_bias:CetScope",
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
     "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
+    "fine-tuned-retriever": "trueneg.claims.fine_tuning:FineTunedRetriever",
     "fn-review": "trueneg.claims.mining:FnReviewClaim",
     "intrusion-budget": "trueneg.claims.intrusion:IntrusionBudget",
     "intrusion-conformal": "trueneg.claims.intrusion:IntrusionCombined",
