@@ -13,10 +13,12 @@ import pytest
 from trueneg.cli import main
 from trueneg.core.errors import InputError
 from trueneg.data.retrieval import read_qrels
+from trueneg.jobs.audit.checks.tn503_pooling import alone
 from trueneg.jobs.audit.run import audit
 from trueneg.jobs.diff import diff
 from trueneg.jobs.repair import repair_to
 from trueneg.jobs.review.run import review
+from trueneg.mine import Dense
 
 pytest.importorskip("bm25s", reason="needs the extra retrieval")
 
@@ -274,6 +276,54 @@ def test_a_grade_is_changed_in_its_line_and_a_copy_keeps_the_rest(faulty, tmp_pa
     assert (done.counts["removed"], done.counts["unresolved"]) == (1, 1)
     done = repair_to(folder, target, action="flag", top=2, findings=["TN504"])
     assert target.read_bytes() == (faulty / "qrels" / "train.tsv").read_bytes()
+
+
+def test_what_each_lists_alone_is_counted_as_by_hand():
+    """The share is that of a plain loop, and the other way round it is the complement with the growth turned."""
+    rng = np.random.default_rng(0)
+    query = np.repeat(np.arange(40), 6)
+    first, second = (np.minimum(rng.geometric(p, 240), 101) for p in (0.03, 0.02))
+    first[rng.random(240) < 0.3], second[rng.random(240) < 0.3] = 101, 101
+    found, turned = alone(query, first, second), alone(query, second, first)
+    pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+    mine, theirs = (sum(a <= 100 < b for a, b in side) for side in (pairs, [(b, a) for a, b in pairs]))
+    assert found.n == mine + theirs
+    assert found.share.value == pytest.approx(mine / (mine + theirs))
+    assert turned.share.value == pytest.approx(1 - found.share.value)
+    assert turned.growth.value == pytest.approx(-found.growth.value)
+    assert found.share.low < found.share.value < found.share.high
+    assert alone(query[:30], first[:30], second[:30]) is None
+    assert alone(query[:0], first[:0], second[:0]) is None
+
+
+@pytest.mark.parametrize("how", ["pool", "random"])
+def test_a_pool_of_bm25_is_told_from_labels_of_nobodys_list(how, tmp_path):
+    """Labels from BM25's first forty are a finding that names the other retriever; labels of both lists are none."""
+    from trueneg.mine import Bm25
+
+    rng = np.random.default_rng(0)
+    words = [f"term{i}" for i in range(300)]
+    documents = {f"d{i}": " ".join(rng.choice(words, 12)) for i in range(1500)}
+    queries = {f"q{i}": " ".join(rng.choice(words, 6, replace=False)) for i in range(30)}
+    vectors = [rng.normal(size=(n, 12)).astype(np.float32) for n in (30, 1500)]
+    files = [str(tmp_path / name) for name in ("q.npy", "d.npy")]
+    for file, array in zip(files, vectors, strict=True):
+        np.save(file, array)
+    mine = Bm25(list(queries.values()), list(documents.values())).search(np.arange(30), 100)[1]
+    other = Dense(*vectors).search(np.arange(30), 100)[1]
+    pairs = set()
+    for q in range(30):
+        for rank in (1, 3, 8, 20, 40, 60, 80):
+            pairs.add((f"q{q}", f"d{mine[q, rank]}", 1))
+            if how == "random" or rank < 4:
+                pairs.add((f"q{q}", f"d{other[q, rank]}", 1))
+    folder = write(tmp_path / "c", documents, queries, {"train": sorted(pairs)})
+    found = by_code(audit(folder, embeddings=files, select=["TN503"]))["TN503"]
+    assert found.status == ("finding" if how == "pool" else "passed")
+    assert ("used up" in found.message) == (how == "pool")
+    if how == "pool":
+        assert found.estimate.low > 0.5
+        assert found.command.startswith("trueneg review")
 
 
 def test_quick_asks_one_retriever_and_vectors_replace_the_second(plain, tmp_path):
