@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.core.intervals import Estimate, bootstrap
+from trueneg.core.intervals import Estimate, bootstrap, wilson
 from trueneg.core.neighbors import Index, parse_memory, top_k
 from trueneg.engine import Engine, sharded_top_k
 
@@ -342,7 +342,7 @@ def ann_recall(source: Dense, k: int = 100, *, n: int = 200, random_state: int =
     Returns
     -------
     Estimate
-        Mean over queries, with a bootstrap interval.
+        Mean over queries, with a bootstrap interval; where every list is whole, with Wilson's for that share.
     """
     if source.index is None:
         return Estimate(1.0, 1.0, 1.0, 0.95, "exact search", n)
@@ -356,4 +356,6 @@ def ann_recall(source: Dense, k: int = 100, *, n: int = 200, random_state: int =
     share = (both[:, 1:] == both[:, :-1]).sum(axis=1) / k
     if len(share) < 2:
         return Estimate(float(share[0]), 0.0, 1.0, 0.95, "one query", 1)
+    if share.min() == 1.0:  # the mean recall is at least the share of queries whose list is whole
+        return wilson(len(share), len(share))
     return bootstrap(np.mean, share, random_state=random_state)
