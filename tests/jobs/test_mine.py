@@ -73,6 +73,57 @@ def test_from_a_folder_to_files(folder, tmp_path):
     assert "http" not in page.split("</style>")[1]
 
 
+def test_teachers_score_the_positives_too(folder, tmp_path):
+    """Lists for distillation need a score of every document, on one scale: the mean of the teachers' z-scores."""
+    out = tmp_path / "out"
+    run = tmp_path / "rerank.trec"
+    run.write_text("".join(f"q{i} Q0 c{i} 1 {9 - i / 10} r\nq{i} Q0 c{i + 100} 2 1.0 r\n" for i in range(30)))
+    teachers = ("dense", "bm25", str(run))
+    mine(folder, out, _options(folder, formats=("scored-lists", "scored-lists.parquet"), n=4, teachers=teachers))
+    rows = [json.loads(line) for line in (out / "scored-lists.jsonl").open()]
+    assert len(rows) == 30
+    for row in rows:
+        assert len(row["docs"]) == len(row["labels"]) == len(row["scores"]) == 5
+        assert row["labels"][0] == 1
+        assert row["scores"][0] == max(row["scores"])  # the run holds nothing else of the list
+        assert abs(sum(row["scores"]) / 5) < 1
+    assert pq.read_table(out / "scored-lists.parquet").to_pylist()[3]["scores"] == pytest.approx(rows[3]["scores"])
+    mine(folder, tmp_path / "plain", _options(folder, formats=("scored-lists",), n=4))
+    first = json.loads((tmp_path / "plain" / "scored-lists.jsonl").open().readline())
+    assert first["scores"][0] is None
+    assert None not in first["scores"][1:]
+
+
+def test_an_encoder_is_asked_as_it_was_taught(folder, tmp_path, monkeypatch):
+    """The task and its examples stand before queries and before no document, and no query sees its own answer."""
+    seen = []
+
+    class Encoder:
+        fingerprint, max_length = "made", 60
+
+        def count(self, texts):
+            return [len(text.split()) for text in texts]
+
+        def encode(self, texts):
+            seen.extend(texts)
+            return np.array([[text.count(word) for word in WORDS] for text in texts], dtype=np.float32) + 0.1
+
+    monkeypatch.setattr("trueneg.encoders.text._named", lambda name: Encoder())
+    mine(folder, tmp_path / "out", Options(instruction="Find it", worked_examples=2, n=2))
+    answers = [json.loads(line)["text"] for line in (folder / "corpus.jsonl").open()]
+    asked = {text.rpartition("Query: ")[2]: text for text in seen if text.startswith("Instruct: Find it")}
+    assert len(asked) == 30
+    assert set(answers) <= set(seen)
+    for line in (folder / "queries.jsonl").open():
+        row = json.loads(line)
+        prompt = asked[row["text"]]
+        assert prompt.count("Document: ") == 2
+        assert answers[int(row["_id"][1:])] not in prompt
+    monkeypatch.delattr(Encoder, "count")
+    with pytest.raises(InputError, match="counts its tokens"):
+        mine(folder, tmp_path / "other", Options(instruction="Find it", worked_examples=2, n=2))
+
+
 def test_vectors_by_id_mine_what_rows_in_order_do(folder, tmp_path):
     """Vectors in another order, found by their ids, must give the same negatives; a lost one is named."""
     place = tmp_path / "vectors"
@@ -215,6 +266,10 @@ def test_candidates_come_from_where_they_are_asked(source, folder, tmp_path):
         ({"formats": ("pairs",)}, "--format pairs: choose triples"),
         ({"source": "nowhere"}, "--from nowhere: there is no such run"),
         ({"source": "bm25", "rule": "second-opinion", "embeddings": None}, "needs a retriever that is independent"),
+        ({"teachers": ("dense",)}, "scored-lists too"),
+        ({"teachers": ("lost.trec",), "formats": ("scored-lists",)}, "--teacher lost.trec"),
+        ({"instruction": "find it"}, "leave out --embeddings"),
+        ({"worked_examples": 2}, "--instruction"),
         ({"embeddings": "short"}, r"has shape \(29, 16\), and there are 30 queries"),
         ({"embeddings": "nan"}, "row 4, column 2 is nan"),
         ({"embeddings": "wide"}, "queries have 16 columns and documents 17"),

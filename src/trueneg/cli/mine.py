@@ -24,6 +24,13 @@ def mine(
     split: str | None = None,
     positive_from: float = 1.0,
     seed: int = 0,
+    teacher: Annotated[list[str] | None, Parameter(negative="")] = None,
+    instruction: str = "",
+    worked_examples: int = 0,
+    index: Literal["exact", "hnsw", "ivf"] = "exact",
+    engine: Literal["in-process", "ray"] = "in-process",
+    engine_address: str | None = None,
+    shared_files: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Mine hard negatives for a retriever, and know what each rule against false ones costs.
 
@@ -39,8 +46,8 @@ def mine(
     source
         Where candidates come from: dense, bm25, fusion, or the path of a run.
     encoder
-        minilm or minilm-int8 (inside packages); onnx:FOLDER, model2vec:FOLDER or torch:FOLDER; numpy:FOLDER for vectors
-        by id (queries.npy and .ids, corpus.npy and .ids); or a folder or name for sentence-transformers.
+        minilm or minilm-int8 (inside packages); onnx:FOLDER, model2vec:FOLDER, torch:FOLDER or gguf:FILE; numpy:FOLDER
+        for vectors by id (queries.npy and .ids, corpus.npy and .ids); or a folder or name for sentence-transformers.
     embeddings
         Two .npy files in place of an encoder: of the queries and of the documents, in the order of their files.
     rule
@@ -61,6 +68,21 @@ def mine(
         Grades from here on are positive.
     seed
         Seed of the random draw.
+    teacher
+        dense, bm25, fusion or the path of a run, to score scored-lists by, positives too. May be repeated: z-scores
+        within each list are averaged.
+    instruction
+        Put before each query for the encoder, as "Instruct: ... Query: ...", and before no document.
+    worked_examples
+        Pairs of other queries shown before that; for torch:FOLDER and gguf:FILE.
+    index
+        An approximate index of faiss in place of the exact search; the recall that it has is measured and printed.
+    engine
+        ray encodes and searches on Ray's workers, to the same result: those of this machine without an address.
+    engine_address
+        Of a Ray cluster: HOST:PORT, ray://HOST:PORT or auto. Nothing is contacted without it.
+    shared_files
+        The cluster's workers see --out under the same path: vectors are then read there instead of being sent.
     """
     from rich.console import Console
 
@@ -81,6 +103,13 @@ def mine(
         positive_from=positive_from,
         formats=tuple(format or ()),
         seed=seed,
+        teachers=tuple(teacher or ()),
+        instruction=instruction,
+        worked_examples=worked_examples,
+        index=index,
+        engine=engine,
+        engine_address=engine_address,
+        shared_files=shared_files,
     )
     with _Bar(Console(stderr=True)) as bar:
         done = run(folder, out, how, progress=bar.update)
@@ -93,7 +122,7 @@ def mine(
             f"{mark} {row.name:<15} {told['negatives']:>9} negatives, queries with all {told['queries with all']}, "
             f"hardness {told['hardness']}"
         )
+        line += f", as easy as skipping the first {shift}" if shift != "-" else ""
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in done.lines():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-        line += f", as easy as skipping the first {shift}" if shift != "-" else ""

@@ -8,6 +8,8 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,22 +72,30 @@ class GgufEncoder:
             if handle.read(4) != b"GGUF":
                 msg = f"{self.path}: this is no GGUF file; convert the model, or name another"
                 raise InputError(msg)
-        self._key, self._lock = secrets.token_hex(16), threading.Lock()
-        self._server = self._started(threads)
-        self._end = self._eos_tokens() if eos else []
-
-    def _started(self, threads: int) -> Any:
-        try:
-            import xllamacpp
-        except ImportError:
+        if find_spec("xllamacpp") is None:
             missing_extra("xllamacpp", "local")
+        self.threads = threads
+        self._key, self._lock = secrets.token_hex(16), threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without the model, which is loaded there."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_server", "_end", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive with a lock of its own."""
+        self.__dict__ |= state | {"_lock": threading.Lock()}
+
+    @cached_property
+    def _server(self) -> Any:
+        import xllamacpp
+
         settings = xllamacpp.CommonParams()
         settings.model.path = str(self.path)
         settings.embedding, settings.n_parallel, settings.verbosity = True, 1, -1
         settings.pooling_type = getattr(xllamacpp.llama_pooling_type, f"LLAMA_POOLING_TYPE_{self.pooling.upper()}")
         # A text is read in one piece, since a mean over its pieces is not the mean over its tokens.
         settings.n_ctx = settings.n_batch = settings.n_ubatch = max(self.max_length, 64)
-        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = self.threads
         settings.api_keys = [self._key]
         try:
             return xllamacpp.Server(settings)
@@ -135,9 +145,13 @@ class GgufEncoder:
         clean = text.encode("utf-8", "replace").decode("utf-8")
         asked = {"content": clean, "add_special": not marks, "parse_special": marks}
         tokens: list[int] = self._ask("tokenize", asked)["tokens"]
-        return tokens[:-1] if not marks and tokens and tokens[-1:] == getattr(self, "_end", None) else tokens
+        return tokens[:-1] if not marks and tokens and tokens[-1:] == self._end else tokens
 
-    def _eos_tokens(self) -> list[int]:
+    @cached_property
+    def _end(self) -> list[int]:
+        """The token that ends a text, or none."""
+        if not self.eos:
+            return []
         text = self._ask("props", None).get("eos_token", "")
         tokens = self._tokens(text, marks=True) if text else []
         if len(tokens) != 1:

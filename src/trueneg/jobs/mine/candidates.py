@@ -17,6 +17,7 @@ from trueneg.data.retrieval import Collection, read_run
 from trueneg.data.writers import atomic
 from trueneg.encoders import GivenVectors
 from trueneg.encoders.text import CachedEncoder, text_encoder
+from trueneg.engine import Engine
 from trueneg.mine import Bm25, Dense, Fusion, Listed
 from trueneg.mine.mining import Source
 
@@ -27,15 +28,27 @@ SOURCES = ("dense", "bm25", "fusion")
 
 
 def source_of(
-    data: Collection, name: str, encoder: str, embeddings: tuple[Path, Path] | None, stages: Path, tell: Progress
+    data: Collection,
+    name: str,
+    encoder: str,
+    embeddings: tuple[Path, Path] | None,
+    stages: Path,
+    tell: Progress,
+    engine: Engine | None = None,
+    asked: Callable[[Any], list[str]] | None = None,
 ) -> tuple[Source, str]:
-    """Build the source that a name (or a run's path) asks for; and what its candidates depend on, in words."""
+    """Build the source that a name (or a run's path) asks for; and what its candidates depend on, in words.
+
+    `asked` makes, for an encoder, the texts that it is given in place of the queries.
+
+    Those do not depend on the engine: what one has done another need not do again.
+    """
     if name == "bm25":
         tell("indexing the words", 0, 1)
         return Bm25(data.queries, data.documents), "bm25"
     if name not in SOURCES:
         return _run(data, Path(name)), f"run {_content(Path(name))}"
-    dense, words = _dense(data, encoder, embeddings, stages, tell)
+    dense, words = _dense(data, encoder, embeddings, stages, tell, engine, asked)
     if name == "dense":
         return dense, words
     tell("indexing the words", 0, 1)
@@ -43,15 +56,23 @@ def source_of(
 
 
 def _dense(
-    data: Collection, encoder: str, embeddings: tuple[Path, Path] | None, stages: Path, tell: Progress
+    data: Collection,
+    encoder: str,
+    embeddings: tuple[Path, Path] | None,
+    stages: Path,
+    tell: Progress,
+    engine: Engine | None,
+    asked: Callable[[Any], list[str]] | None,
 ) -> tuple[Dense, str]:
     if embeddings is None and encoder.startswith("numpy:"):
-        return _by_id(data, Path(encoder.removeprefix("numpy:")), stages, tell)
+        return _by_id(data, Path(encoder.removeprefix("numpy:")), stages, tell, engine)
     if embeddings is None:
-        model = text_encoder(encoder, folder=stages / "embeddings")
-        queries = model.encode(data.queries, progress=tell, what="encoding the queries")
+        model = text_encoder(encoder, folder=stages / "embeddings", engine=engine)
+        given = data.queries if asked is None else asked(model.encoder)
+        queries = model.encode(given, progress=tell, what="encoding the queries")
         documents = model.encode(data.documents, progress=tell, what="encoding the documents")
-        return Dense(queries, documents), f"dense {model.fingerprint}"
+        mark = "" if asked is None else f" asked {model.key(given)}"
+        return Dense(queries, documents, engine=engine), f"dense {model.fingerprint}{mark}"
     arrays = []
     for path, texts, what in zip(embeddings, (data.queries, data.documents), ("queries", "documents"), strict=True):
         array = _vectors(path)
@@ -63,17 +84,17 @@ def _dense(
             )
             raise InputError(msg)
         arrays.append(array)
-    return Dense(*arrays), f"given {_content(embeddings[0])} {_content(embeddings[1])}"
+    return Dense(*arrays, engine=engine), f"given {_content(embeddings[0])} {_content(embeddings[1])}"
 
 
-def _by_id(data: Collection, folder: Path, stages: Path, tell: Progress) -> tuple[Dense, str]:
+def _by_id(data: Collection, folder: Path, stages: Path, tell: Progress, engine: Engine | None) -> tuple[Dense, str]:
     """Take the vectors of queries.npy and corpus.npy, whatever their order, by the ids beside them."""
     arrays, marks = [], []
     for name, ids, what in (("queries", data.query_ids, "queries"), ("corpus", data.document_ids, "documents")):
         model = CachedEncoder(GivenVectors.load(folder / name), stages / "embeddings")
         marks.append(model.fingerprint)
         arrays.append(model.encode([str(key) for key in ids], progress=tell, what=f"collecting the {what}"))
-    return Dense(*arrays), f"given {' '.join(marks)}"
+    return Dense(*arrays, engine=engine), f"given {' '.join(marks)}"
 
 
 def _vectors(path: Path) -> NDArray[Any]:

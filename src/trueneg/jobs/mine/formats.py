@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trueneg.data.retrieval import Collection
 from trueneg.data.writers import atomic
@@ -17,8 +18,20 @@ FORMATS = ("triples", "n-tuples", "labelled-pairs", "scored-lists", "tevatron")
 _ROWS = 20_000  # rows held at a time
 
 
-def rows_of(form: str, data: Collection, positives: Positives, mined: Negatives, n: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a format; a query without a negative has none, and n-tuples need all of theirs."""
+def rows_of(
+    form: str,
+    data: Collection,
+    positives: Positives,
+    mined: Negatives,
+    n: int,
+    taught: NDArray[np.float32] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a format; a query without a negative has none, and n-tuples need all of theirs.
+
+    Scored lists tell the scores of the teachers where there are any, of the positives too; otherwise those of the
+    source, which are None for the positives.
+    """
+    lists = iter(() if taught is None else taught)
     bounds = np.searchsorted(mined.query, np.arange(len(data.queries) + 1))
     for q, query in enumerate(data.queries):
         at = slice(bounds[q], bounds[q + 1])
@@ -43,7 +56,7 @@ def rows_of(form: str, data: Collection, positives: Positives, mined: Negatives,
                 "docs": [*(data.documents[p] for p in known), *texts],
                 "labels": [1] * len(known) + [0] * len(texts),
                 "doc_ids": [str(data.document_ids[d]) for d in (*known, *documents)],
-                "scores": [None] * len(known) + scores,
+                "scores": _scores(next(lists, None), len(known), scores),
             }
         else:
             yield {
@@ -52,6 +65,12 @@ def rows_of(form: str, data: Collection, positives: Positives, mined: Negatives,
                 "positive_passages": [_passage(data, p) for p in known],
                 "negative_passages": [_passage(data, d) for d in documents],
             }
+
+
+def _scores(row: NDArray[np.float32] | None, positives: int, mined: list[float]) -> list[float | None]:
+    if row is None:
+        return [*([None] * positives), *mined]
+    return [float(value) for value in row[: positives + len(mined)].tolist()]
 
 
 def _passage(data: Collection, d: int) -> dict[str, str]:

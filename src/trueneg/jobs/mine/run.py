@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,20 @@ import numpy as np
 
 import trueneg
 from trueneg.core.errors import InputError
+from trueneg.core.intervals import Estimate
 from trueneg.data.readers import one_line
 from trueneg.data.retrieval import Collection, read_collection
 from trueneg.data.writers import atomic
-from trueneg.jobs.mine.candidates import Kept, source_of
+from trueneg.engine import Engine, engine_of
+from trueneg.jobs.mine.asking import asking
+from trueneg.jobs.mine.candidates import SOURCES, Kept, source_of
 from trueneg.jobs.mine.formats import FORMATS, rows_of, write_format, write_negatives
 from trueneg.jobs.mine.independence import used_up
+from trueneg.jobs.mine.indexing import check_index, indexed
 from trueneg.jobs.mine.page import page
 from trueneg.jobs.mine.review import expected_widths
 from trueneg.jobs.mine.rules import RULES, Rule, side_by_side
+from trueneg.jobs.mine.teaching import taught
 from trueneg.mine import Bm25, Duplicates, Negatives, Positives
 from trueneg.mine.mining import Source
 
@@ -57,6 +63,21 @@ class Options:
     formats : tuple of str
         Of ``FORMATS``; each is written as JSONL, or as Parquet where it ends in ``.parquet``.
     seed : int
+    teachers : tuple of str
+        Of ``dense``, ``bm25``, ``fusion`` and paths of runs: scored lists get their z-scores, averaged, in place of the
+        source's, and the positives get one too.
+    instruction : str
+        Put before each query for the encoder, never before a document: ``Instruct: ... Query: ...``.
+    worked_examples : int
+        Pairs of other queries shown before that.
+    index : str
+        ``exact``, or ``hnsw`` or ``ivf``: an approximate index, whose recall is measured on some of the queries.
+    engine : str
+        ``in-process`` or ``ray``, which encodes and searches on its workers, to the same result.
+    engine_address : str or None
+        Of a Ray cluster; Ray is started here without it.
+    shared_files : bool
+        Whether the cluster's workers see the folder of results under the same path.
     """
 
     source: str = "dense"
@@ -71,6 +92,13 @@ class Options:
     positive_from: float = 1.0
     formats: tuple[str, ...] = ()
     seed: int = 0
+    teachers: tuple[str, ...] = ()
+    instruction: str = ""
+    worked_examples: int = 0
+    index: str = "exact"
+    engine: str = "in-process"
+    engine_address: str | None = None
+    shared_files: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +118,8 @@ class Mined:
         Queries whose lists an earlier run had searched.
     warning : str
         That the second opinion is not independent of what was labelled; empty where there is no sign of it.
+    recall : Estimate or None
+        Share of the exact lists that an approximate index finds.
     """
 
     out: Path
@@ -100,6 +130,7 @@ class Mined:
     resumed: int
     rate: str = "unknown; no figure made from the labels alone holds"
     warning: str = ""
+    recall: Estimate | None = None
 
     @property
     def negatives(self) -> Negatives:
@@ -117,6 +148,8 @@ class Mined:
             *(f"{name}: {count:,} removed" for name, count in mined.removed.items()),
             f"{len(mined):,} negatives of rule {self.chosen.name}, hardness {self.chosen.hardness}",
         ]
+        if self.recall is not None:
+            out.append(f"the index finds {self.recall} of the exact lists ({self.recall.n} queries searched both ways)")
         if len(mined.short):
             out.append(f"{len(mined.short):,} queries got fewer than {mined.wanted // len(data.queries)}")
         out += [self.warning] if self.warning and self.chosen.name == "second-opinion" else []
@@ -156,10 +189,28 @@ def mine(
     tell = progress or (lambda *_: None)
     data = read_collection(folder, split=how.split, positive_from=how.positive_from, progress=tell)
     positives = Positives.of(data.qrels, len(data.queries), len(data.documents))
-    stages = out / ".stages"
-    source, words = source_of(data, how.source, how.encoder, how.embeddings, stages, tell)
+    with _engine(how) as engine:
+        rules, resumed, warning, recall = _rules(data, positives, how, out / ".stages", tell, engine)
+    chosen = _chosen(rules, how.rule)
+    tell("writing", 0, 1)
+    out.mkdir(parents=True, exist_ok=True)
+    written = _write(out, data, positives, chosen, how, tell)
+    done = Mined(out, data, rules, chosen, written, resumed, warning=warning, recall=recall)
+    done = _record(done, Path(folder), how)
+    with atomic(out / PAGE) as temporary:
+        temporary.write_text(page(done.lines(), rules, chosen, data, positives), encoding="utf-8")
+    return done
+
+
+def _rules(
+    data: Collection, positives: Positives, how: Options, stages: Path, tell: Progress, engine: Engine | None
+) -> tuple[list[Rule], int, str, Estimate | None]:
+    """Search once and put the rules side by side; lists of an earlier run; a warning; and an index's recall."""
+    asked = asking(data, positives, how.instruction, how.worked_examples)
+    source, words = source_of(data, how.source, how.encoder, how.embeddings, stages, tell, engine, asked)
     depth = min(how.ranks[1] + int(positives.count.max()), len(data.documents))
-    kept = Kept(source, depth, f"{words} {_texts(data)}", stages, tell)
+    source, by, recall = indexed(source, how.index, depth, how.seed, tell)
+    kept = Kept(source, depth, f"{words}{by} {_texts(data)}", stages, tell)
     second = _second(data, how, stages, tell)
     tell("looking for copies", 0, 1)
     copies = Duplicates(data.documents, near=how.near)
@@ -167,16 +218,14 @@ def mine(
     rules = side_by_side(
         kept, second, positives, copies, n=how.n, ranks=how.ranks, sampling=how.sampling, seed=how.seed, asked=how.rule
     )
-    chosen = _chosen(rules, how.rule)
-    tell("writing", 0, 1)
-    out.mkdir(parents=True, exist_ok=True)
-    written = _write(out, data, positives, chosen, how)
-    warning = used_up(positives, kept, second, random_state=how.seed)
-    done = Mined(out, data, rules, chosen, written, kept.resumed, warning=warning)
-    done = _record(done, Path(folder), how)
-    with atomic(out / PAGE) as temporary:
-        temporary.write_text(page(done.lines(), rules, chosen, data, positives), encoding="utf-8")
-    return done
+    return rules, kept.resumed, used_up(positives, kept, second, random_state=how.seed), recall
+
+
+def _engine(how: Options) -> AbstractContextManager[Engine | None]:
+    """Open the engine; None is this process without more ado."""
+    if how.engine == "in-process":
+        return nullcontext()
+    return engine_of(how.engine, address=how.engine_address, shared_files=how.shared_files)
 
 
 def _check(how: Options, out: Path) -> None:
@@ -190,10 +239,28 @@ def _check(how: Options, out: Path) -> None:
             "from embeddings (--from dense) or from a run, or give --from bm25 the opinion of --embeddings"
         )
         raise InputError(msg)
+    check_index(how.index, how.source, how.engine)
+    engine_of(how.engine, address=how.engine_address, shared_files=how.shared_files)
+    if how.engine != "in-process" and how.source not in ("dense", "fusion"):
+        source = one_line(how.source, 30)
+        msg = f"--engine {how.engine} spreads encoding and dense search, and --from {source} has neither: leave it out"
+        raise InputError(msg)
     for form in how.formats:
         if form.removesuffix(".parquet") not in FORMATS:
             msg = f"--format {one_line(form, 30)}: choose {', '.join(FORMATS)}, with .parquet behind it for Parquet"
             raise InputError(msg)
+    if how.teachers and "scored-lists" not in {form.removesuffix(".parquet") for form in how.formats}:
+        raise InputError("--teacher scores the documents of scored lists: give --format scored-lists too")
+    for name in how.teachers:
+        if name not in SOURCES and not Path(name).is_file():
+            msg = f"--teacher {one_line(name, 60)}: there is no such run; give a file, or {', '.join(SOURCES)}"
+            raise InputError(msg)
+    if how.instruction and (how.embeddings is not None or how.source not in ("dense", "fusion")):
+        raise InputError(
+            "--instruction is for queries encoded here: leave out --embeddings, and take --from dense"
+        )
+    if how.worked_examples < 0 or (how.worked_examples and not how.instruction):
+        raise InputError("--worked-examples are shown before an instruction: give 0 or more, and --instruction")
     if out.exists() and not out.is_dir():
         msg = f"{one_line(out)} is a file; name a folder with --out"
         raise InputError(msg)
@@ -239,12 +306,19 @@ def _chosen(rules: list[Rule], name: str) -> Rule:
     return found[name]
 
 
-def _write(out: Path, data: Collection, positives: Positives, chosen: Rule, how: Options) -> dict[str, int]:
+def _write(
+    out: Path, data: Collection, positives: Positives, chosen: Rule, how: Options, tell: Progress
+) -> dict[str, int]:
+    def build(name: str) -> Source:
+        asked = asking(data, positives, how.instruction, how.worked_examples)
+        return source_of(data, name, how.encoder, how.embeddings, out / ".stages", tell, asked=asked)[0]
+
+    scores = taught(how.teachers, build, positives, chosen.mined)
     write_negatives(out / TABLE, chosen.mined)
     written = {TABLE: len(chosen.mined)}
     for form in how.formats:
         name = form if form.endswith(".parquet") else f"{form}.jsonl"
-        rows = rows_of(form.removesuffix(".parquet"), data, positives, chosen.mined, how.n)
+        rows = rows_of(form.removesuffix(".parquet"), data, positives, chosen.mined, how.n, scores)
         written[name] = write_format(out / name, rows)
     return written
 

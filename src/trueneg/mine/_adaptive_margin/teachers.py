@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Scorer = Callable[[Rows, Rows], Any]
 Normalize = Literal["z", "minmax", "rank"]
 Missing = Literal["least", "neutral"]
-_CELLS = 2_000_000  # cells of lists at a time: some 100 MB beside what the teachers hold
+_CELLS = 50_000  # cells of lists at a time, so that what is made of them stays in the cache
 
 
 @dataclass(frozen=True, eq=False)
