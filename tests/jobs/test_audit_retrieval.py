@@ -189,6 +189,12 @@ def test_a_review_tells_precision_and_total(plain, tmp_path):
     assert found.estimate.low * doubted <= right <= found.estimate.high * doubted
     assert found.status == "finding"
     assert "between" in found.message
+    for name, told in found.details["precision of the first ten"].items():
+        first = [one for one in result.suspects.to_pylist() if one[f"rank, {name}"]]
+        assert first
+        low, high = (float(v) for v in told["by the answers"].split("[")[1].rstrip("]").split(","))
+        assert float(told["as labelled"]) < low
+        assert low <= _precision(name) <= high
     assert result.report["next"].startswith("trueneg repair")
     listed = {(one["query"], one["document"]) for one in result.suspects.to_pylist()}
     rejected = {tuple(json.loads(row["key"])) for row in rows if row["answer"] == "reject"}
@@ -211,6 +217,19 @@ def test_a_review_tells_precision_and_total(plain, tmp_path):
     (plain / "qrels" / "train.tsv").write_text(new)
     with pytest.raises(InputError, match="is not as it was audited"):
         repair_to(folder, target, action="reannotate", decisions=folder / "review.csv")
+
+
+def _precision(name):
+    """Share of the first ten that is truly relevant, by a plain count."""
+    from trueneg.jobs.audit._retrieval.lists import latent
+    from trueneg.mine import Bm25
+
+    documents, queries, truth = texts()
+    sides = list(queries.values()), list(documents.values())
+    source = Bm25(*sides) if name == "BM25" else Dense(*latent(*sides, seed=0))
+    top = source.search(np.arange(30), 10)[1]
+    ids = list(documents)
+    return np.mean([[ids[d] in truth[q] for d in row] for q, row in zip(queries, top, strict=True)])
 
 
 def test_the_lists_are_kept_and_the_report_is_the_same(plain):

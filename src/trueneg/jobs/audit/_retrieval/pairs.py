@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KIND = "retrieval"
 REMOVE = "remove"
+MOST = 10_000  # suspects that are named
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _agreed(context: RetrievalContext) -> list[Proposal]:
     doubt, said = context.doubt, context.said
     if not len(context.lists) > 1:
         return []
-    order = doubt.order[: doubt.listed]
+    order = doubt.order[: min(doubt.listed, MOST)]
     # What a reviewer called relevant comes first, what he called not relevant is no suspect any more.
     first = [i for i in doubt.order.tolist() if said[i] == 1]
     rest = [i for i in order.tolist() if said[i] < 0]

@@ -64,6 +64,7 @@ def run(context: RetrievalContext) -> Finding:
         remedy="judge a random sample of them; until then tell nDCG@10 of condensed lists beside the usual one"
         if found
         else "",
+        rows=doubt.order[(doubt.given == 0)[doubt.order]].tolist(),
         details={
             "by retriever": table,
             "queries with no judged document among the first ten": _blind(context),

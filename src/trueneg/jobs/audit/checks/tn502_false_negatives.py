@@ -9,8 +9,8 @@ false negatives at equal hardness, and margins around a labelled positive are no
 How many of them are relevant **cannot be told from the labels**: every estimate that was tried missed the truth (claim
 ``fn-review``), so the word is *unknown*. ``trueneg review`` draws pairs at random, more of those at the top; answer
 *accept* where the document is relevant, *reject* where it is not. The next audit then gives the share of the suspects
-that are relevant, and the number among all first tens, each with its interval. The order of the list is an order and
-no probability.
+that are relevant, the number among all first tens, and the precision of each retriever's first ten as it then is, each
+with its interval. The order of the list is an order and no probability.
 
 Remedy after a review: ``trueneg repair --action reannotate`` writes the judgments again with the accepted pairs in
 them. Before it, do not train on the suspects as negatives.
@@ -86,6 +86,7 @@ def _reviewed(context: RetrievalContext, details: dict[str, Any]) -> Finding:
     details |= {
         "share of the pairs that both agree on which is relevant": str(precision),
         "relevant among all of these pairs": str(replace(total, method="")),
+        "precision of the first ten": _corrected(context),
         "judged": f"{review.n_answered:,}, {review.n_wrong:,} of them relevant",
         **review.agreement_words(),
     }
@@ -106,6 +107,26 @@ def _reviewed(context: RetrievalContext, details: dict[str, Any]) -> Finding:
         rows=rows,
         details=details,
     )
+
+
+def _corrected(context: RetrievalContext) -> dict[str, Any]:
+    """Share of the first ten that is relevant, as labelled and by the answers, for each retriever.
+
+    The first ten hold the labelled ones, which are known, and doubted pairs, of which the sample tells a share.
+    """
+    review, doubt, out = context.review, context.doubt, {}
+    if review is None:  # pragma: no cover - asked by run
+        raise ValueError("no review")
+    for k, one in enumerate(context.lists):
+        top = one.document[:, :TOP]
+        size = int((top >= 0).sum())
+        mine = doubt.rank[:, k] <= TOP
+        share = review.answered.result(suspects=mine).precision
+        known, left = (size - int(mine.sum())) / size, int(mine.sum()) / size
+        ends = (known + left * share.value, known + left * share.low, known + left * share.high)
+        told = "no pair of its first ten was judged" if share.n == 0 else str(Estimate(*ends, share.level, "", share.n))
+        out[one.name] = {"as labelled": f"{known:.3f}", "by the answers": told}
+    return out
 
 
 def _pair(context: RetrievalContext, i: int) -> dict[str, Any]:
