@@ -83,7 +83,7 @@ class Predicted:
 
     def take(self, rows: NDArray[Any]) -> Predicted:
         """Return some of the rows."""
-        parts = (self.decision, self.given, self.top, self.right, self.brier, self.score, self.certain)
+        parts: Any = (self.decision, self.given, self.top, self.right, self.brier, self.score, self.certain)
         return Predicted(*(part[rows] if len(part) else part for part in parts))
 
 
