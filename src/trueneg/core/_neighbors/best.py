@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._neighbors.crew import crew
+from trueneg.core._neighbors.crew import Crew, crew
 from trueneg.core._neighbors.pairs import Index, search_index
 from trueneg.core._neighbors.plan import METRICS, Blocks, Plan
 from trueneg.core._neighbors.sides import Rules, Side
@@ -53,9 +55,9 @@ def best(
     blocks = Blocks.of(left, right, budget)
     keys = np.full((left.n, k), -np.inf)
     rows = np.full((left.n, k), -1, dtype=np.int64)
-    asked = left.n if index is None else 0
     whole = right.n if n_pool is None else n_pool
-    with crew(asked, whole, right.d, tile=blocks.tile, threads=blocks.threads, half=metric != "euclidean") as hands:
+    gathered = crew(left, right, blocks, n_pool=whole, half=metric != "euclidean")
+    with gathered if index is None else nullcontext(Crew()) as hands:
         plan = Plan.of(left, right, metric=metric, blocks=blocks, crew=hands)
         if left.n and right.n:
             if index is None:

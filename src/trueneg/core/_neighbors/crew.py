@@ -8,9 +8,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trueneg.core._neighbors.product import Product, fastest, load
+
+if TYPE_CHECKING:
+    from trueneg.core._neighbors.plan import Blocks
+    from trueneg.core._neighbors.sides import Side
 
 _LARGEST_POOL = 2**31 - 1  # rows that the compiled scan can number
 _NUMBA_CELLS = 4_000_000  # below this many scores the NumPy path is done before numba has loaded
@@ -41,12 +45,12 @@ class Crew:
 
 
 @contextlib.contextmanager
-def crew(n_queries: int, n_pool: int, d: int, *, tile: int, threads: int, half: bool) -> Iterator[Crew]:
+def crew(left: Side, right: Side, blocks: Blocks, *, n_pool: int, half: bool) -> Iterator[Crew]:
     """Gather a crew that suits the work; with `half`, the metric is one that bfloat16 may be tried on.
 
     Of a pool in shards, `n_pool` is the number of all rows: every shard must be scored by the same summation.
     """
-    cells = n_queries * n_pool
+    cells = left.n * n_pool
     if cells < _NUMBA_CELLS:
         yield Crew()
         return
@@ -56,13 +60,15 @@ def crew(n_queries: int, n_pool: int, d: int, *, tile: int, threads: int, half: 
     from threadpoolctl import threadpool_info, threadpool_limits
 
     allowed = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
-    workers = min(allowed, threads)
-    torch = load(d, cells)
+    workers = min(allowed, blocks.threads)
+    torch = load(right.d, left.n * right.n)
     # As many threads as the products would take, but a tile each: they never wait for each other's pieces.
     with threadpool_limits(limits=1, user_api="blas"), _alone(torch, workers) as team:
         product = fine = Product()
         if torch is not None:
-            product, fine = team.submit(fastest, torch, d, tile, half=half and kernels is not None).result()
+            product, fine = team.submit(
+                fastest, torch, right.d, blocks.tile, half=half and kernels is not None
+            ).result()
         yield Crew(map if workers == 1 and torch is None else team.map, kernels, rows, product, fine)
 
 
