@@ -1,5 +1,6 @@
 """Back-ends of the text encoders, each on a tiny made model, against the same sum done by hand."""
 
+import copy
 import json
 import sys
 
@@ -367,3 +368,14 @@ def test_the_packaged_models_agree(tmp_path):
     check_encoder(small, texts)
     cosines = (small.encode(texts) * whole.encode(texts)).sum(axis=1)
     assert cosines.min() > 0.99, cosines
+
+
+def test_encoders_travel_without_their_model(tmp_path):
+    """A worker gets a few names and loads the model itself: sessions do not travel, and weights should not."""
+    onnx, static = OnnxEncoder(_onnx_folder(tmp_path / "o")), StaticEncoder(_static_folder(tmp_path / "m"))
+    for one in (onnx, static, _torch_encoder(tmp_path)):
+        want = one.encode(TEXTS)
+        twin = copy.deepcopy(one)
+        assert getattr(twin, "_loaded", None) is None
+        assert twin.fingerprint == one.fingerprint
+        np.testing.assert_array_equal(twin.encode(TEXTS), want)

@@ -1,7 +1,10 @@
 """The in-process engine: conforms, is lazy and in order, and its threads are as many as asked for."""
 
+import contextlib
+import socket
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -124,3 +127,34 @@ def test_a_missing_extra_is_one_line_with_the_cure(monkeypatch):
     assert list(engine.map_batches(dict, [])) == []
     with pytest.raises(MissingExtraError, match=r"ray\[data\] is needed .* pip install 'trueneg\[ray\]'"):
         list(engine.map_batches(_same, [{"row": np.arange(2)}]))
+
+
+@pytest.mark.parametrize(("failures", "address"), [(2, None), (3, None), (1, "127.0.0.1:{port}")])
+def test_a_start_that_fails_is_tried_again(monkeypatch, failures, address):
+    """Ray gives up after half a minute, which a busy machine may take; a cluster that refuses is told at once."""
+    tried = []
+
+    def init(**how):
+        tried.append(how)
+        if len(tried) <= failures:
+            raise Exception("The current node timed out during startup.\nMore of it.")  # noqa: TRY002 - as Ray does
+
+    fake = types.SimpleNamespace(
+        init=init, shutdown=lambda: None, is_initialized=lambda: False, cluster_resources=lambda: {"CPU": 2.0}
+    )
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setitem(sys.modules, "ray.data", fake)
+    fake.data = fake
+    monkeypatch.setattr(module, "_loopback", contextlib.nullcontext)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        engine = RayEngine(address and address.format(port=server.getsockname()[1]))
+        if failures == 2:
+            assert engine.start().workers == 2
+            assert {how["address"] for how in tried} == {"local"}
+            assert not any(how["include_dashboard"] for how in tried)
+            assert len(tried) == 3
+            return
+        with pytest.raises(InputError, match="does not start or answer .*timed out during startup") as caught:
+            engine.start()
+    assert "\n" not in str(caught.value)
+    assert len(tried) == (3 if address is None else 1)

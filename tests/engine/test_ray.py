@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import os
 import signal
 import subprocess
@@ -221,6 +222,27 @@ def test_what_a_worker_raises_is_one_line(engine):
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="other objects than texts"):
         list(engine.map_batches(dict, [{"row": np.array([{}], dtype=object)}]))
+
+
+def test_a_batch_that_kills_every_worker_ends(engine):
+    """Without a bound such a batch would be tried for ever, and the program hang."""
+
+    def dies(batch):
+        if 40 in batch["row"].tolist():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch
+
+    with pytest.raises(TruenegError, match="a batch ended its worker 5 times .*smaller batches or fewer workers"):
+        list(engine.map_batches(dies, _batches(3)))
+
+
+def test_a_function_that_workers_cannot_load_is_told(engine, tmp_path, monkeypatch):
+    """A module that is only here is a mistake of every beginner with clusters: one line, not a hang."""
+    (tmp_path / "only_here.py").write_text("def same(batch):\n    return batch\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    only_here = importlib.import_module("only_here")
+    with pytest.raises(InputError, match="cannot load the function .*only_here.*must be installed there"):
+        list(engine.map_batches(only_here.same, _batches(2)))
 
 
 def test_nothing_listens_to_the_network(engine):

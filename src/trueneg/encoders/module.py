@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.encoders.text import MINILM, by_length, packaged_minilm
+from trueneg.encoders.text import MINILM, batch_for, by_length, packaged_minilm
 from trueneg.encoders.tokens import Recipe, Tokens, content
 
 try:
@@ -40,7 +40,8 @@ class TorchEncoder:
     recipe : Recipe or None, default=None
         Length, pooling, normalisation and the token at the end: by default 256 tokens, their mean, length 1, none. A
         decoder wants ``Recipe(512, "last", eos=...)``.
-    batch_size : int, default=64
+    batch_size : int or None, default=None
+        Texts a call: 16 on a processor, 64 on a GPU.
     device : str, default="cpu"
         The module is moved there.
     """
@@ -52,12 +53,12 @@ class TorchEncoder:
         *,
         prompt: str = "",
         recipe: Recipe | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         device: str = "cpu",
     ) -> None:
         self.module, self.tokenizer, self.prompt = module, Path(tokenizer), prompt
         self.recipe = recipe if recipe is not None else Recipe()
-        self.batch_size, self.device = batch_size, device
+        self.batch_size, self.device = batch_size if batch_size is not None else batch_for(device), device
         self._tokens = Tokens(self.tokenizer, self.recipe.max_length, self.recipe.eos)
 
     @classmethod

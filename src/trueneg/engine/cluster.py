@@ -23,6 +23,7 @@ _LOCAL = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray tells its makers nothing
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # off: all of Ray's servers listen on the loopback address only
 }
+_RETRIES = 4  # of a batch whose worker died: without end, as is Ray Data's way, a batch that kills each would hang all
 _ANSWER_S = 5.0  # seconds to wait for the first answer of a cluster: Ray itself would try for minutes
 
 
@@ -82,26 +83,39 @@ class RayEngine:
                 import ray.data
             except ImportError:
                 missing_extra("ray[data]", "ray")
-            if self.address is None:
-                _loopback()
             if not ray.is_initialized():
-                how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-                if self.address is None:
-                    # The address "local" overrides RAY_ADDRESS.
-                    how |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
-                    how |= {"object_store_memory": max(self.memory, 80_000_000)}  # Ray's own least is 75 MiB
-                else:
-                    how["address"] = self.address
-                try:
-                    ray.init(**how)
-                except (ConnectionError, ValueError, RuntimeError) as error:
-                    msg = f"Ray does not start or answer ({_first_line(error)}); check --engine-address or `ray status`"
-                    raise InputError(msg) from error
+                with contextlib.nullcontext() if self.address else _loopback():
+                    self._connect(ray)
                 self._started = True
         self._ray = ray
         if self.workers is None:
             self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         return self
+
+    def _connect(self, ray: Any) -> None:
+        """Start Ray, three times if need be: it gives up after half a minute, which a busy machine may take."""
+        how: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if self.address is None:
+            # The address "local" overrides RAY_ADDRESS.
+            how |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+            how |= {"object_store_memory": max(self.memory, 80_000_000)}  # Ray's own least is 75 MiB
+        else:
+            how["address"] = self.address
+        for left in (2, 1, 0):
+            try:
+                ray.init(**how)
+            except Exception as error:  # Ray raises a bare Exception
+                ray.shutdown()
+                if left and self.address is None:
+                    continue
+                cure = (
+                    "try again when the machine is less busy"
+                    if self.address is None
+                    else "`ray status` there says more"
+                )
+                msg = f"Ray does not start or answer ({_first_line(error)}): {cure}"
+                raise InputError(msg) from error
+            return
 
     def map_batches(
         self,
@@ -147,25 +161,30 @@ class RayEngine:
         if not parts:
             return
         self.start()
-        held = self._ray.put(fn_or_class)
-        workers = min(how.workers or self.workers or 1, len(parts))
+        held = self._ray.put(fn_or_class)  # kept alive until the last batch is back
         with _context(self._ray):
             data = self._ray.data.from_arrow(parts)
-            options: dict[str, Any] = {"num_cpus": how.cpus, "num_gpus": how.gpus or None, "memory": how.memory}
-            options = {name: value for name, value in options.items() if value is not None}
+            call, options = self._call(fn_or_class, held, texts, how, len(parts))
             del parts
-            kept = how.actors if how.actors is not None else how.gpus > 0
-            if kept and is_class(fn_or_class):
-                options |= {"compute": self._ray.data.ActorPoolStrategy(size=workers)}
-                done = data.map_batches(_Actor, fn_constructor_args=([held], texts), batch_size=None, **options)
-            else:
-                options |= {"compute": self._ray.data.TaskPoolStrategy(size=workers)}
-                done = data.map_batches(_Task([held], texts), batch_size=None, **options)
-            found = done.iter_batches(batch_size=None, prefetch_batches=0)
+            found = data.map_batches(call, batch_size=None, **options).iter_batches(batch_size=None, prefetch_batches=0)
         yield from self._taken(found)
 
+    def _call(
+        self, fn_or_class: Any, held: Any, texts: tuple[str, ...], how: Resources, count: int
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return what Ray Data is to call, and the options of its tasks or actors."""
+        workers = min(how.workers or self.workers or 1, count)
+        given = {"num_cpus": how.cpus, "num_gpus": how.gpus or None, "memory": how.memory}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        kept = how.actors if how.actors is not None else how.gpus > 0
+        if kept and is_class(fn_or_class):
+            options |= {"compute": self._ray.data.ActorPoolStrategy(size=workers), "max_restarts": _RETRIES}
+            return _Actor, options | {"max_task_retries": _RETRIES, "fn_constructor_args": ([held], texts)}
+        options |= {"compute": self._ray.data.TaskPoolStrategy(size=workers), "max_retries": _RETRIES}
+        return _Task([held], texts), options
+
     def _taken(self, found: Iterable[Mapping[str, Any]]) -> Iterator[Batch]:
-        from ray.exceptions import RayError
+        from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, WorkerCrashedError
 
         try:
             with _quiet():
@@ -176,6 +195,11 @@ class RayEngine:
             if isinstance(cause, TruenegError):  # one line, to which Ray adds some of its own
                 raise type(cause)(str(cause).split("\n", 1)[0]) from None
             msg = f"a worker failed: {_first_line(cause if cause is not None else error)}"
+            if isinstance(error, WorkerCrashedError | ActorDiedError | OutOfMemoryError):
+                msg = (
+                    f"a batch ended its worker {_RETRIES + 1} times ({type(error).__name__}): is there memory for it? "
+                    "give smaller batches or fewer workers"
+                )
             raise TruenegError(msg) from error
 
     def close(self) -> None:
@@ -205,9 +229,7 @@ class _Actor:
     """An actor's side: the object lives as long as the actor."""
 
     def __init__(self, held: list[Any], texts: tuple[str, ...]) -> None:
-        import ray
-
-        self.work, self.texts = made(ray.get(held[0])), texts
+        self.work, self.texts = _fetched(held[0]), texts
 
     def __call__(self, batch: Batch) -> Batch:
         return as_batch(self.work(_decoded(batch, self.texts)))
@@ -222,9 +244,20 @@ def _decoded(batch: Batch, texts: tuple[str, ...]) -> Batch:
 
 @functools.lru_cache(maxsize=1)
 def _made(held: Any) -> Callable[[Batch], Any]:
+    return _fetched(held)
+
+
+def _fetched(held: Any) -> Callable[[Batch], Any]:
+    """Get the function out of Ray's memory; an error of Ray's own here would be retried as if a worker had died."""
     import ray
 
-    return made(ray.get(held))
+    try:
+        given = ray.get(held)
+    except ray.exceptions.RaySystemError as error:
+        lines = [line for line in str(error).splitlines() if "Error" in line]
+        msg = f"a worker cannot load the function ({lines[-1].strip()[:120]}): its module must be installed there"
+        raise InputError(msg) from None
+    return made(given)
 
 
 def _table(batch: Batch) -> Any:
@@ -260,12 +293,19 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _loopback() -> None:
+@contextlib.contextmanager
+def _loopback() -> Iterator[None]:
     """Make up for a Ray that was imported before the variables were set, and has read them."""
     from ray._private import ray_constants
 
-    if getattr(ray_constants, "ENABLE_RAY_CLUSTER", False):
+    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)
+    if before:
         ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        if before:
+            ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 @contextlib.contextmanager
