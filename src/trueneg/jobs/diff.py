@@ -116,6 +116,7 @@ def _side(folder: AuditFolder) -> Side:
         note = f"{error}; its suspects are matched by their id" if lines and "id" in lines[0] else str(error)
     suspects: dict[str, dict[str, dict[str, Any]]] = {}
     for line in lines:
+        key: str | None
         if folder.kind == "retrieval":
             key = json.dumps([line["query"], line["document"]], ensure_ascii=False)
         else:

@@ -185,14 +185,14 @@ def audit(
     """
     _refuse(quick, thorough, columns.get("kind"))
     say = progress or (lambda _: None)
-    if _is_collection(data, columns.get("kind")):
-        asked = {"quick": quick, "thorough": thorough or None, "seed": seed, "select": select, "ignore": ignore}
-        asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "reviewed": reviewed, **columns}
-        given = {name: value for name, value in asked.items() if value is not None}
-        return _collection(Path(data), given, cache, None if out is None else Path(out), say)
-    settings, told = read_settings(Path(data)) if isinstance(data, str | Path) else ({}, "")
     asked: dict[str, Any] = {"quick": quick, "thorough": thorough, "seed": seed, "select": select, "ignore": ignore}
     asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "reviewed": reviewed, **columns}
+    if _is_collection(data, columns.get("kind")):
+        given = {
+            name: value for name, value in asked.items() if value is not None and (name, value) != ("thorough", False)
+        }
+        return _collection(Path(data), given, cache, None if out is None else Path(out), say)
+    settings, told = read_settings(Path(data)) if isinstance(data, str | Path) else ({}, "")
     options = settings | {name: value for name, value in asked.items() if value is not None}
     if not thorough:
         options.pop("thorough")

@@ -134,10 +134,10 @@ def suspects_of(context: RetrievalContext, proposals: list[Proposal], codes: lis
         for name, value in zip(_COLUMNS, values, strict=True):
             rows[name].append(value)
     table = pa.table({name: pa.array(values, pa.string()) for name, values in rows.items()})
-    for number, (one, rank) in enumerate(zip(context.lists, ranks, strict=True)):
-        depth = one.document.shape[1]
+    for number, (lists, rank) in enumerate(zip(context.lists, ranks, strict=True)):
+        depth = lists.document.shape[1]
         shown = pa.array([int(v) if 0 < v <= depth else None for v in rank.tolist()], pa.int64())
-        table = table.add_column(8 + number, f"rank, {one.name}", shown)
+        table = table.add_column(8 + number, f"rank, {lists.name}", shown)
     return table
 
 
