@@ -96,12 +96,12 @@ def fit_marginal(
     if few is not data:
         theta, loss, more, done = _climb(data, theta, l2, max_steps, few.step(theta)[2])
         steps += more
-    starts = tuple(Start(-end[1] * few.n, few.rate(end[0])) for end in ends)
+    starts = tuple(Start(few.likelihood(end[0], end[1], l2), few.rate(end[0])) for end in ends)
     p = data.p
     return Marginal(
         data.raw(theta[: p + 1], data.x_mean, data.x_scale),
         data.raw(theta[p + 1 :], data.z_mean, data.z_scale),
-        -(loss - 0.5 * l2 * data.weighed(theta) @ theta) * data.n,
+        data.likelihood(theta, loss, l2),
         starts,
         steps,
         done,
@@ -111,20 +111,17 @@ def fit_marginal(
 class _Data:
     """The pairs, and their columns' means and scales; standardised a block at a time."""
 
-    def __init__(self, x: Any, z: Any, y: Labels) -> None:
+    def __init__(self, x: Any, z: Any, y: Labels, *, like: _Data | None = None) -> None:
         self.x, self.z, self.y = x, z, y
         self.n, self.p, self.q = len(y), x.shape[1], z.shape[1]
-        self.x_mean, self.x_scale = _moments(x)
-        self.z_mean, self.z_scale = _moments(z)
+        self.x_mean, self.x_scale = _moments(x) if like is None else (like.x_mean, like.x_scale)
+        self.z_mean, self.z_scale = _moments(z) if like is None else (like.z_mean, like.z_scale)
 
     def part(self, n: int) -> _Data:
-        """Return some of the pairs, evenly down the rows, all labelled ones among them in their share."""
+        """Return some of the pairs, standardised as all are: evenly down the rows of each verdict."""
         order = np.argsort(self.y, kind="stable")
         rows = np.sort(order[np.linspace(0, self.n - 1, n).astype(np.int64)])
-        out = _Data.__new__(_Data)
-        out.__dict__ |= self.__dict__
-        out.x, out.z, out.y, out.n = self.x[rows], self.z[rows], self.y[rows], n
-        return out
+        return _Data(self.x[rows], self.z[rows], self.y[rows], like=self)
 
     def weighed(self, theta: Floats) -> Floats:
         """Return theta with the intercepts 0: they carry no penalty."""
@@ -137,6 +134,10 @@ class _Data:
         out = np.append(w[:-1] / scale, 0.0)
         out[-1] = w[-1] - out[:-1] @ mean
         return out
+
+    def likelihood(self, theta: Floats, loss: float, l2: float) -> float:
+        """Return the log likelihood of all labels, from a penalised loss."""
+        return (0.5 * l2 * float(self.weighed(theta) @ theta) - loss) * self.n
 
     def blocks(self) -> Any:
         """Yield standardised columns [x, 1, z, 1] and labels, a block at a time, in one buffer."""
@@ -159,13 +160,6 @@ class _Data:
             chance = false_negative_chance(r, s)[y < 0]
             total, n = total + float(chance.sum()), n + len(chance)
         return total / max(n, 1)
-
-    def loss(self, theta: Floats) -> float:
-        """Return the mean negative log likelihood."""
-        total = 0.0
-        for a, y in self.blocks():
-            total += _log_likelihood(*_chances(a, theta, self.p), y).sum()
-        return -total / self.n
 
     def step(self, theta: Floats, borrowed: Floats | None = None) -> tuple[float, Floats, Floats]:
         """Return the mean negative log likelihood, its gradient, and Fisher's information, each a pair's mean.
