@@ -9,6 +9,7 @@ put in order, ties by index, so that the result is that of ``top_k``.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from trueneg.core.neighbors import parse_memory, top_k
 try:
     import torch
     from torch import Tensor
+    from torch.nn import functional as F
 except ModuleNotFoundError:
     missing_extra("torch", "text")
 
@@ -31,6 +33,7 @@ _MANY = 256  # queries from which top_k's own walk, made for many, is the faster
 _UNIT = 2.0**-24
 _GRID = 2.0**40
 _CHECK = 65_536  # rows measured at a time
+_FIRST, _BLOCK = 2048, 8192  # documents of a block: few are sorted for a first bar, the rest are held against it
 _CACHED = 400_000  # numbers scored again at a time: what stays in cache
 
 
@@ -89,14 +92,7 @@ class Search:
             return top_k(queries, pool, k, metric=self.similarity, memory=self.memory, index=self.index)[1]
         if not np.isfinite(queries).all():
             raise InputError("the query encoder gave NaN or infinity: lower lr, or set clip_norm")
-        found, scores, unsure = self._candidates(queries, k)
-        query, place = np.nonzero(unsure)
-        scores[query, place] = self._exact(queries, query, found[query, place])
-        order = np.lexsort((found, -scores), axis=1)[:, :k]
-        best = np.where(
-            np.isneginf(np.take_along_axis(scores, order, axis=1)), -1, np.take_along_axis(found, order, axis=1)
-        )
-        return np.pad(best, ((0, 0), (0, k - best.shape[1])), constant_values=-1)
+        return self._ordered(queries, k, k + max(32, k // 4))
 
     def pairs(self, queries: NDArray[np.float32], query: Rows, ids: Rows) -> NDArray[np.float32]:
         """Score pairs of rows of `queries` and documents, float32 (n,)."""
@@ -149,10 +145,14 @@ class Search:
     def _block(self, low: int, high: int) -> Tensor:
         return self.documents[low:high].float()
 
-    def _blocks(self, queries: int) -> Any:
-        """Cut the documents so that scores, masks and rows fit into the memory."""
-        size = max(1024, min(16_384, self._budget // (16 * queries + 8 * self.d)))
-        return ((low, self._block(low, low + size)) for low in range(0, self.n, size))
+    def _blocks(self, queries: int, first: int = _BLOCK) -> Iterator[tuple[int, Tensor]]:
+        """Cut the documents so that scores, masks and rows fit into the memory; the first block may be smaller."""
+        size = max(1024, min(_BLOCK, self._budget // (16 * queries + 8 * self.d)))
+        low = 0
+        while low < self.n:
+            high = min(low + (min(first, size) if low == 0 else size), self.n)
+            yield low, self._block(low, high)
+            low = high
 
     def _scored(self, asked: Tensor, low: int, block: Tensor) -> Tensor:
         scores = asked @ block.T
@@ -161,27 +161,41 @@ class Search:
             scores /= torch.where(norms > 0, norms, torch.ones_like(norms))
         return scores
 
-    def _candidates(self, queries: NDArray[np.float32], k: int) -> tuple[Rows, NDArray[np.float64], NDArray[np.bool_]]:
-        """Return documents with the k best among them for certain, float32 scores, and whose order these leave open."""
+    def _ordered(self, queries: NDArray[np.float32], k: int, wide: int) -> Rows:
+        """Return the k best in order, from `wide` candidates of each query, or more where many scores are too close."""
+        found, scores, unsure, short = self._candidates(queries, k, min(wide, self.n))
+        query, place = np.nonzero(unsure)
+        scores[query, place] = self._exact(queries, query, found[query, place])
+        order = np.lexsort((found, -scores), axis=1)[:, :k]
+        best, worth = np.take_along_axis(found, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        best = np.pad(np.where(np.isneginf(worth), -1, best), ((0, 0), (0, k - best.shape[1])), constant_values=-1)
+        if len(short):
+            best[short] = self._ordered(queries[short], k, 4 * wide)
+        return best
+
+    def _candidates(self, queries: NDArray[np.float32], k: int, wide: int) -> tuple[Rows, Any, Any, Rows]:
+        """Return documents, their float32 scores, whose order these leave open, and queries whose k best may be more.
+
+        A float32 score is off by half a margin at most. Where the last candidate is a margin below the k-th, none of
+        the k best is missing; where neighbours in the order are a margin apart, their order is right.
+        """
         if self.index is not None:
             ids = np.sort(np.asarray(self.index(queries, min(k, self.n))[1], dtype=np.int64), axis=1)
             ids[:, 1:][ids[:, 1:] == ids[:, :-1]] = -1
-            return ids, np.full(ids.shape, -np.inf), ids >= 0
+            return ids, np.full(ids.shape, -np.inf), ids >= 0, np.empty(0, dtype=np.int64)
         asked = torch.from_numpy(np.ascontiguousarray(queries, dtype=np.float32)).to(self.device)
         reach = torch.linalg.vector_norm(asked, dim=1)
         if self.similarity == "inner":
             reach = reach * self._norms.max()
         margin = (2 * (self.d + 24) * _UNIT * reach + 1e-30)[:, None]
-        spare = max(32, k // 4)
-        while True:
-            wide = min(k + spare, self.n)
-            scores, found = self._best(asked, wide)
-            if wide == self.n or bool((scores[:, -1:] < scores[:, [min(k, wide) - 1]] - margin).all()):
-                break
-            spare *= 4
+        scores, found = self._best(asked, wide)
+        short = torch.zeros(len(asked), dtype=torch.bool)
+        if wide < self.n:
+            short = (scores[:, -1:] >= scores[:, [k - 1]] - margin)[:, 0]
         close = scores[:, :-1] - scores[:, 1:] <= margin
-        unsure = torch.nn.functional.pad(close, (1, 0)) | torch.nn.functional.pad(close, (0, 1))
-        return found.cpu().numpy(), scores.cpu().numpy().astype(np.float64), unsure.cpu().numpy()
+        unsure = (F.pad(close, (1, 0)) | F.pad(close, (0, 1))) & ~short.to(close.device)[:, None]
+        rows = np.flatnonzero(short.cpu().numpy())
+        return found.cpu().numpy(), scores.cpu().numpy().astype(np.float64), unsure.cpu().numpy(), rows
 
     def _exact(self, queries: NDArray[np.float32], query: Rows, ids: Rows) -> NDArray[np.float64]:
         """Score pairs in float64, each by its own sum, to 40 bits: what is below is noise of the summation order."""
@@ -203,15 +217,15 @@ class Search:
         """Return the `wide` best by float32 scores, falling: what reaches the worst held so far is looked at."""
         best = torch.full((len(asked), wide), -torch.inf, device=self.device)
         ids = torch.full((len(asked), wide), -1, dtype=torch.int64, device=self.device)
-        for low, block in self._blocks(len(asked)):
+        for low, block in self._blocks(len(asked), first=max(2 * wide, _FIRST)):
             scores = self._scored(asked, low, block)
-            row, column = torch.nonzero(scores > best[:, -1:], as_tuple=True)
-            if not len(row):
-                continue
-            if len(row) > len(asked) * wide:  # at first nearly all do
+            if low < wide:  # at first nearly all reach it
                 new, at = scores.topk(min(wide, scores.shape[1]), dim=1)
                 at += low
             else:
+                row, column = torch.nonzero(scores > best[:, -1:], as_tuple=True)
+                if not len(row):
+                    continue
                 place = torch.arange(len(row), device=self.device) - torch.searchsorted(row, row)
                 new = torch.full((len(asked), int(place.max()) + 1), -torch.inf, device=self.device)
                 at = torch.full(new.shape, -1, dtype=torch.int64, device=self.device)
