@@ -23,7 +23,7 @@ from trueneg.mine.mining import Source
 
 Progress = Callable[[str, int, int], None]
 Rows = NDArray[np.int64]
-_BLOCK = 2048  # queries searched between two files of the stages
+_BLOCK = 8192  # queries searched between two files of the stages: each search measures all documents anew
 SOURCES = ("dense", "bm25", "fusion")
 
 
@@ -159,7 +159,7 @@ class Kept:
         self.name, self.score = source.name, source.score
         self.n_queries, self.n_documents = source.n_queries, source.n_documents
         self.memory = getattr(source, "memory", "512MB")
-        name = hashlib.blake2b(json.dumps([key, depth, self.n_queries]).encode(), digest_size=12).hexdigest()
+        name = hashlib.blake2b(json.dumps([key, depth, self.n_queries, _BLOCK]).encode(), digest_size=12).hexdigest()
         self.resumed = 0
         scores, rows = [], []
         for start in range(0, self.n_queries, _BLOCK):
