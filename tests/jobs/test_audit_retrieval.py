@@ -157,15 +157,15 @@ def test_planted_faults_are_found_each_by_its_check(faulty):
     }
     assert found["TN507"].severity == "high"
     assert result.fails_on("high")
-    # Several files of judgments: the command that leads to a repair audits the one to be repaired.
-    assert found["TN504"].command.startswith(f"trueneg audit {faulty} --split train")
+    # Several files of judgments: the repair writes a folder.
+    assert found["TN504"].command.endswith(f"--finding TN504 --to {faulty}.repaired")
 
 
 def test_a_leak_is_taken_out_of_the_training_side(faulty, tmp_path):
     """The repair of the training split leaves out the leaked queries, and the next audit finds no leak."""
     folder = audit(faulty, split="train", quick=True, select=["TN507"]).save()
     done = repair_to(folder, tmp_path / "train.tsv", action="eliminate", top=1000, findings=["TN507"])
-    assert done.counts["removed"] == 4
+    assert done.total("removed") == 4
     (faulty / "qrels" / "train.tsv").write_text((tmp_path / "train.tsv").read_text())
     assert by_code(audit(faulty, quick=True, select=["TN507"]))["TN507"].status == "passed"
 
@@ -203,7 +203,7 @@ def test_a_review_tells_precision_and_total(plain, tmp_path):
     target = tmp_path / "new.tsv"
     done = repair_to(folder, target, action="reannotate", decisions=folder / "review.csv")
     accepted = {tuple(json.loads(row["key"])) for row in rows if row["answer"] == "accept"}
-    assert done.counts["added"] == len(accepted) > 0
+    assert done.total("added") == len(accepted) > 0
     old, new = (plain / "qrels" / "train.tsv").read_text(), target.read_text()
     assert new.startswith(old)
     now = read_qrels(target)
@@ -275,7 +275,8 @@ def test_every_layout_is_audited_and_repaired_in_its_own_form(form, tmp_path):
     command = by_code(result)["TN504"].command.split()
     target = tmp_path / command[-1]
     done = repair_to(out, target, action="reannotate", top=5, findings=["TN504"])
-    assert done.counts == {"kept": 60, "changed": 0, "removed": 0, "added": 1, "unresolved": 0}
+    counts = {"kept": 60, "changed": 0, "removed": 0, "added": 1, "unresolved": 0}
+    assert list(done.counts.values()) == [counts]
     found = read_qrels(target)
     assert (found.query[-1], found.document[-1], found.value[-1]) == ("q0", "copy", 1.0)
     if form == "trec":
@@ -287,12 +288,12 @@ def test_a_grade_is_changed_in_its_line_and_a_copy_keeps_the_rest(faulty, tmp_pa
     folder = audit(faulty, split="train", select=["TN504"]).save()
     target = tmp_path / "t.tsv"
     done = repair_to(folder, target, action="reannotate", top=10, findings=["TN504"])
-    assert (done.counts["changed"], done.counts["added"]) == (1, 1)
+    assert (done.total("changed"), done.total("added")) == (1, 1)
     lines = target.read_text().splitlines()
     assert "q0\tcopy\t1" in lines
     assert lines.index("q0\tcopy\t1") == (faulty / "qrels" / "train.tsv").read_text().splitlines().index("q0\tcopy\t0")
     done = repair_to(folder, target, action="eliminate", top=10, findings=["TN504"])
-    assert (done.counts["removed"], done.counts["unresolved"]) == (1, 1)
+    assert (done.total("removed"), done.total("unresolved")) == (1, 1)
     done = repair_to(folder, target, action="flag", top=2, findings=["TN504"])
     assert target.read_bytes() == (faulty / "qrels" / "train.tsv").read_bytes()
 
@@ -342,12 +343,37 @@ def test_a_pool_of_bm25_is_told_from_labels_of_nobodys_list(how, tmp_path):
     assert ("used up" in found.message) == (how == "pool")
     if how == "pool":
         assert found.estimate.low > 0.5
-        assert found.command.startswith("trueneg review")
+        assert found.command.startswith("trueneg audit")  # TN502, left out here, is what a review is drawn from
+
+
+def test_several_splits_are_written_into_a_folder(faulty, tmp_path):
+    """Each split that changes gets a file of its form; a reviewed pair goes to the split that judges its query."""
+    folder = audit(faulty).save()
+    review(folder, n=60)
+    truth = texts()[2]
+    rows = answer(folder, {**truth, "again": [], "none": [], "leak": []})
+    target = tmp_path / "new"
+    done = repair_to(folder, target, action="reannotate", decisions=folder / "review.csv", findings=["TN502"])
+    accepted = [json.loads(row["key"]) for row in rows if row["answer"] == "accept"]
+    assert {path.name for path in target.glob("*.tsv")} == {"train.tsv", "test.tsv"}
+    for split, path in done.targets.items():
+        mine = {(q, d) for q, d in accepted if (q == "q4" or int(q[1:]) >= 25) == (split == "test")}
+        now = read_qrels(path)
+        assert mine <= set(zip(now.query.tolist(), now.document.tolist(), strict=True))
+        assert done.counts[split]["added"] == len(mine)
+        assert path.with_name(f"{split}.tsv.repair.json").exists()
+    done = repair_to(folder, target, action="eliminate", top=1000, findings=["TN507"])
+    assert list(done.targets) == ["train"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="2 splits were audited; name a folder"):
+        repair_to(folder, tmp_path / "file", action="flag", top=1)
 
 
 def test_quick_asks_one_retriever_and_vectors_replace_the_second(plain, tmp_path):
     """--quick needs no second opinion and says so; given vectors are the second opinion, of the documents' order."""
-    found = by_code(audit(plain, quick=True))
+    quick = audit(plain, quick=True)
+    found = by_code(quick)
+    assert quick.report["next"] == f"trueneg audit {plain}"  # a sample needs the second opinion
     assert (found["TN502"].status, found["TN503"].status) == ("skipped", "skipped")
     assert list(found["TN501"].details["by retriever"]) == ["BM25"]
     rng = np.random.default_rng(0)
@@ -404,10 +430,9 @@ def test_options_that_do_not_fit_are_refused(plain, options, said):
 
 def test_repairs_that_cannot_be_are_one_line(faulty, tmp_path):
     """Several splits, weights, probabilities, nothing to do: each says what to do instead, and nothing is written."""
-    both, one = audit(faulty, quick=True).save(), audit(faulty, split="train").save(tmp_path / "one")
+    one = audit(faulty, split="train").save(tmp_path / "one")
     target = tmp_path / "new.tsv"
     for folder, how, said in (
-        (both, {"action": "reannotate", "top": 3}, "audit one of them with --split"),
         (one, {"action": "downweight", "top": 3}, "judgments hold no weight"),
         (one, {"action": "flag", "min_probability": 0.5}, "no probability: use --top or --decisions"),
         (one, {"action": "flag"}, "say which suspects: --top N or --decisions"),
@@ -457,7 +482,7 @@ def test_the_command_gates_and_leads_on(faulty, capsys):
     assert ended.value.code == 1
     told = capsys.readouterr().out
     assert "362 documents, 33 judged queries" in " ".join(told.split())
-    assert "Next: trueneg audit" in told
+    assert "Next: trueneg repair" in told
     with pytest.raises(SystemExit) as ended:
         main(["audit", str(faulty), "--select", "TN504", "--fail-on", "high", "--quick"])
     assert ended.value.code == 0

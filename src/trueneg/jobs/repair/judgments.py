@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import trueneg
 from trueneg.core.errors import InputError
 from trueneg.core.suspects import ACTIONS
 from trueneg.data.readers import one_line, read_table
-from trueneg.data.retrieval import rewrite_qrels
+from trueneg.data.retrieval import read_qrels, rewrite_qrels
 from trueneg.data.writers import atomic
 from trueneg.jobs.audit.retrieval import REMOVE, digest
 from trueneg.jobs.repair.choose import HOW
@@ -30,34 +31,38 @@ _COLUMNS = ["query", "document", "finding", "given", "new", "reason"]
 
 @dataclass(frozen=True, eq=False)
 class JudgmentsRepair:
-    """What was done to the judgments of a split.
+    """What was done to the judgments of a collection.
 
     Attributes
     ----------
-    target : Path
-        The new file.
+    targets : dict of str to Path
+        The new file of each split.
     action : str
-    counts : dict of str to int
-        ``kept``, ``changed``, ``removed`` and ``added`` pairs; ``unresolved`` are those that the action cannot change.
+    counts : dict of str to dict
+        By split: ``kept``, ``changed``, ``removed`` and ``added`` pairs, and ``unresolved`` ones, which the action
+        cannot change.
     by_finding : dict of str to int
-    split : str
+        Pairs that were chosen.
     """
 
-    target: Path
+    targets: dict[str, Path]
     action: str
-    counts: dict[str, int]
+    counts: dict[str, dict[str, int]]
     by_finding: dict[str, int]
-    split: str
+
+    def total(self, what: str) -> int:
+        """Return a count over all splits."""
+        return sum(counts[what] for counts in self.counts.values())
 
     def lines(self) -> list[str]:
         """Say what was done, and what to run next."""
-        did = ", ".join(f"{n:,} {what}" for what, n in self.counts.items() if n)
+        out = []
+        for split, target in self.targets.items():
+            did = ", ".join(f"{n:,} {what}" for what, n in self.counts[split].items() if n)
+            out.append(f"{target}: judgments of {split}: {did}")
         found = ", ".join(f"{code} {n:,}" for code, n in self.by_finding.items())
-        return [
-            f"{self.target}: judgments of {self.split}: {did} ({found})",
-            f"What was done, pair by pair: {record_path(self.target)}",
-            f"Next: put it in the place of the judgments of {self.split} in a copy of the collection, and audit that",
-        ]
+        out.append(f"Chosen: {found}. What was done, pair by pair: {record_path(next(iter(self.targets.values())))}")
+        return [*out, "Next: put them in the place of the old judgments in a copy of the collection, and audit that"]
 
 
 def repair_judgments(
@@ -70,14 +75,15 @@ def repair_judgments(
     decisions: Any = None,
     findings: Sequence[str] | None = None,
 ) -> JudgmentsRepair:
-    """Write the judgments of the audited split again; the input is never changed.
+    """Write the audited judgments again; the input is never changed.
 
     Parameters
     ----------
     folder : AuditFolder
         The audit of a collection.
     to : Path
-        The new file, of the form of the old one. One that is there is replaced only if a repair wrote it.
+        The new file, of the form of the old one; where several splits were audited, a folder for a file of each that
+        changes. A file that is there is replaced only if a repair wrote it.
     action : {"reannotate", "eliminate", "flag"}
         Write the proposed grade; take the judgment out, so that the pair is unjudged; only list them in the record.
     top : int, optional
@@ -90,17 +96,16 @@ def repair_judgments(
     Raises
     ------
     InputError
-        Judgments that have changed since the audit, several splits, nothing chosen.
+        Judgments that have changed since the audit, or nothing chosen.
     """
-    split, source = _judgments(folder)
     _check(action, top, min_probability, decisions)
-    check_target(to, source if source.is_file() else None)
+    sources = _judgments(folder)
     wanted = None if findings is None else {code.upper() for code in findings}
-    chosen = _chosen(folder, judged_of(folder, decisions), top, wanted)
+    chosen = _chosen(folder, judged_of(folder, decisions), top, wanted, sources)
     if not chosen:
         raise InputError("no suspect is chosen: there is nothing to repair; name other findings, or answer the review")
     changes, rows, unresolved = _changes(chosen, action)
-    if action != "flag" and not changes:
+    if action != "flag" and not any(changes.values()):
         msg = (
             f"--action {action} changes none of {len(chosen):,} chosen pairs: "
             + ("they are unjudged already" if action == "eliminate" else "they have no proposed grade")
@@ -108,29 +113,47 @@ def repair_judgments(
             + ("reannotate" if action == "eliminate" else "eliminate")
         )
         raise InputError(msg)
-    counts = rewrite_qrels(source, to, changes)
-    by: dict[str, int] = {}
-    for one in chosen:
-        by[one["finding"]] = by.get(one["finding"], 0) + 1
-    done = JudgmentsRepair(to, action, {**counts, "unresolved": unresolved}, by, split)
+    targets = _targets(folder, to, sources, list(rows))
+    counts = {
+        split: rewrite_qrels(sources[split], target, changes[split]) | {"unresolved": unresolved[split]}
+        for split, target in targets.items()
+    }
+    by = dict(Counter(one["finding"] for one in chosen))
+    done = JudgmentsRepair(targets, action, counts, by)
     options = {"top": top, "decisions": None if decisions is None else str(decisions), "findings": findings}
-    _record(done, folder, source, rows, {k: v for k, v in options.items() if v is not None})
+    for split in targets:
+        _record(done, split, folder, sources[split], rows[split], {k: v for k, v in options.items() if v is not None})
     return done
 
 
-def _judgments(folder: AuditFolder) -> tuple[str, Path]:
-    """Return the split and its file, held to the hash of the audit."""
-    listed = folder.report["input"]["judgments"]
-    if len(listed) != 1:
-        names = ", ".join(one_line(one["split"], 40) for one in listed)
-        msg = f"the audit is of several splits ({names}), and a repair writes one; audit one of them with --split"
+def _judgments(folder: AuditFolder) -> dict[str, Path]:
+    """Return the file of each audited split, held to the hash of the audit."""
+    out = {}
+    for one in folder.report["input"]["judgments"]:
+        path = folder.path
+        source = (path or Path()) / one["path"]
+        if path is None or not source.exists() or digest(source) != one["data"]:
+            msg = f"{one_line(source)} is not as it was audited; run 'trueneg audit' again"
+            raise InputError(msg)
+        out[str(one["split"])] = source
+    return out
+
+
+def _targets(folder: AuditFolder, to: Path, sources: dict[str, Path], changed: list[str]) -> dict[str, Path]:
+    """Return where each split is written, checked."""
+    if len(sources) == 1:
+        split, source = next(iter(sources.items()))
+        check_target(to, source if source.is_file() else None)
+        return {split: to}
+    if to.exists() and not to.is_dir():
+        msg = f"--to {one_line(to)} is a file, and {len(sources)} splits were audited; name a folder for them"
         raise InputError(msg)
-    path = folder.path
-    source = (path or Path()) / listed[0]["path"]
-    if path is None or not source.exists() or digest(source) != listed[0]["data"]:
-        msg = f"{one_line(source)} is not as it was audited; run 'trueneg audit' again"
-        raise InputError(msg)
-    return str(listed[0]["split"]), source
+    to.mkdir(parents=True, exist_ok=True)
+    form = {str(one["split"]): str(one["form"]) for one in folder.report["input"]["judgments"]}
+    targets = {split: to / f"{split}{form[split]}" for split in sources if split in changed}
+    for split, target in targets.items():
+        check_target(target, sources[split] if sources[split].is_file() else None)
+    return targets
 
 
 def _check(action: str, top: int | None, min_probability: float | None, decisions: Any) -> None:
@@ -149,7 +172,7 @@ def _check(action: str, top: int | None, min_probability: float | None, decision
 
 
 def _chosen(
-    folder: AuditFolder, judged: Judged | None, top: int | None, wanted: set[str] | None
+    folder: AuditFolder, judged: Judged | None, top: int | None, wanted: set[str] | None, sources: dict[str, Path]
 ) -> list[dict[str, Any]]:
     """Return the suspects that are chosen: lines of the list, and pairs that a reviewer called relevant."""
     listed = read_table(Path(folder.folder) / "suspects.parquet").arrow.to_pylist()
@@ -168,43 +191,62 @@ def _chosen(
     if judged.only_spares:
         return out
     grade = folder.options.get("positive_from", 1.0)
+    split_of = _split_of_queries(sources)
     for (code, query, document), (answer, who, pair) in said.items():
         if answer == 1 and (code, query, document) not in have and (wanted is None or code in wanted):
             given = pair["given"]
             one = {"finding": code, "query": query, "document": document, "given": given, "proposed": f"{grade:g}"}
-            out.append({**one, "reason": f"judged by {who}"})
+            out.append({**one, "reason": f"judged by {who}", "split": split_of[query]})
     return out
+
+
+def _split_of_queries(sources: dict[str, Path]) -> dict[str, str]:
+    """Return the first split that judges each query."""
+    out: dict[str, str] = {}
+    for split, source in sources.items():
+        queries = read_qrels(source).query.tolist() if len(sources) > 1 else ()
+        for query in dict.fromkeys(queries):
+            out.setdefault(query, split)
+    return defaultdict(lambda: next(iter(sources)), out)
 
 
 def _changes(
     chosen: list[dict[str, Any]], action: str
-) -> tuple[dict[tuple[str, str], float | None], list[list[Any]], int]:
-    """Return the new grade of each pair, the lines of the record, and for how many the action is nothing."""
-    changes: dict[tuple[str, str], float | None] = {}
-    rows, unresolved = [], 0
+) -> tuple[dict[str, dict[tuple[str, str], float | None]], dict[str, list[list[Any]]], dict[str, int]]:
+    """Return by split the new grade of each pair, the lines of the record, and for how many the action is nothing."""
+    changes: dict[str, dict[tuple[str, str], float | None]] = {one["split"]: {} for one in chosen}
+    rows: dict[str, list[list[Any]]] = {split: [] for split in changes}
+    unresolved = dict.fromkeys(changes, 0)
     for one in chosen:
-        key = (one["query"], one["document"])
+        split, key = one["split"], (one["query"], one["document"])
         unjudged, removed = one["given"] == "unjudged", one["proposed"] == REMOVE
         new: Any = None
         if action == "flag":
             new = one["given"]
         elif (action == "reannotate" and removed) or (action == "eliminate" and unjudged):
-            unresolved += 1
+            unresolved[split] += 1
             new = one["given"]
         elif action == "reannotate":
             new = float(one["proposed"])
-            changes[key] = max(new, changes.get(key) or -np.inf)
+            changes[split][key] = max(new, changes[split].get(key) or -np.inf)
         else:
-            changes.setdefault(key, None)
-        rows.append([*key, one["finding"], one["given"], new, one["reason"]])
+            changes[split].setdefault(key, None)
+        rows[split].append([*key, one["finding"], one["given"], new, one["reason"]])
     return changes, rows, unresolved
 
 
 def _record(
-    done: JudgmentsRepair, folder: AuditFolder, source: Path, rows: list[list[Any]], options: dict[str, Any]
+    done: JudgmentsRepair,
+    split: str,
+    folder: AuditFolder,
+    source: Path,
+    rows: list[list[Any]],
+    options: dict[str, Any],
 ) -> None:
+    target = done.targets[split]
+
     def way(path: Path) -> str:
-        return Path(os.path.relpath(path, done.target.parent)).as_posix()
+        return Path(os.path.relpath(path, target.parent)).as_posix()
 
     if "decisions" in options:
         options["decisions"] = way(Path(options["decisions"]))
@@ -213,12 +255,12 @@ def _record(
         "version": trueneg.__version__,
         "action": done.action,
         "options": options,
-        "input": {"path": way(source), "split": done.split, "data": digest(source)},
+        "input": {"path": way(source), "split": split, "data": digest(source)},
         "audit": way(Path(folder.folder)),
-        "output": {"path": done.target.name},
-        "counts": done.counts,
-        "findings": done.by_finding,
+        "output": {"path": target.name},
+        "counts": done.counts[split],
+        "findings": dict(Counter(str(row[2]) for row in rows)),
         "pairs": {"columns": _COLUMNS, "rows": rows},
     }
-    with atomic(record_path(done.target)) as file:
+    with atomic(record_path(target)) as file:
         file.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")

@@ -16,6 +16,10 @@ _ALL = "1000000"
 def lead(report: MutableMapping[str, Any], folder: Path) -> None:
     """Put the exact commands into the report of a collection, in place."""
     reviewed = False
+    # Without TN502 there is nothing that a sample could be drawn from.
+    drawn = any(f["code"] == "TN502" and f["status"] in ("finding", "advice", "passed") for f in report["findings"])
+    review = shlex.join(["trueneg", "review", str(folder)])
+    again = audit_command(report["input"]["path"], report["options"], depth=False)
     for finding in report["findings"]:
         if finding["status"] not in ("finding", "advice"):
             continue
@@ -24,29 +28,22 @@ def lead(report: MutableMapping[str, Any], folder: Path) -> None:
             reviewed = True
             answers = str(report["options"].get("reviewed") or folder / "review.csv")
             finding["command"] = _repair(report, folder, code, "reannotate", ["--decisions", answers])
-        elif code in ("TN501", "TN502") or code == "TN503":
-            finding["command"] = shlex.join(["trueneg", "review", str(folder)])
-        elif code in _REPAIRS and len(report["input"]["judgments"]) == 1:
-            finding["command"] = _repair(report, folder, code, _REPAIRS[code], ["--top", _ALL])
+        elif code in ("TN501", "TN502", "TN503"):
+            finding["command"] = review if drawn else again
         elif code in _REPAIRS:
-            options = {**report["options"], "split": _first_split(report)}
-            finding["command"] = audit_command(report["input"]["path"], options)
+            finding["command"] = _repair(report, folder, code, _REPAIRS[code], ["--top", _ALL])
     report["next"] = _next(report, folder, reviewed=reviewed)
 
 
-def _first_split(report: MutableMapping[str, Any]) -> str:
-    names = [str(one["split"]) for one in report["input"]["judgments"]]
-    return "train" if "train" in names else names[0]
-
-
 def _repair(report: MutableMapping[str, Any], folder: Path, code: str, action: str, which: list[str]) -> str:
-    """Return the repair; the new judgments lie beside the collection, where no reader takes them for a split."""
+    """Return the repair; the new judgments lie beside the collection, where no reader takes them for a split.
+
+    They are a file where one split was audited, and a folder with a file for each where several were.
+    """
     judgments = report["input"]["judgments"]
-    if len(judgments) > 1:
-        return audit_command(report["input"]["path"], {**report["options"], "split": _first_split(report)})
     path = Path(report["input"]["path"])
-    split, ending = str(judgments[0]["split"]), str(judgments[0]["form"])
-    target = path.with_name(f"{path.name}.{split}.repaired{ending}") if path.name else Path(f"{split}.repaired{ending}")
+    name = "repaired" if len(judgments) > 1 else f"{judgments[0]['split']}.repaired{judgments[0]['form']}"
+    target = path.with_name(f"{path.name}.{name}") if path.name else Path(name)
     words = ["trueneg", "repair", str(folder), "--action", action, *which, "--finding", code, "--to", str(target)]
     return shlex.join(words)
 

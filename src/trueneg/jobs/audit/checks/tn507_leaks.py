@@ -4,8 +4,7 @@ A query that a model was trained on tells nothing of queries that it has not see
 nine tenths of its words) in two splits is a leak; worse where its positive is the same too, which a model need only
 remember. ``train`` is the side that should give way where it is there, else the split that comes first.
 
-Remedy: take the leaked queries out of the training side: ``trueneg audit FOLDER --split train --select TN507``, then
-``trueneg repair --action eliminate --finding TN507``.
+Remedy: take the leaked queries out of the training side: ``trueneg repair --action eliminate --finding TN507``.
 """
 
 from __future__ import annotations
