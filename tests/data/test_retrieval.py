@@ -10,7 +10,16 @@ import pytest
 
 from trueneg.core.errors import InputError
 from trueneg.data import registry
-from trueneg.data.retrieval import read_collection, read_cranfield, read_qrels, read_run, read_vaswani
+from trueneg.data.retrieval import (
+    is_collection,
+    read_collection,
+    read_cranfield,
+    read_qrels,
+    read_run,
+    read_splits,
+    read_vaswani,
+    rewrite_qrels,
+)
 
 CORPUS = [{"_id": "d1", "title": "On", "text": "lifts"}, {"_id": "d2", "text": "wings"}, {"_id": "07", "text": "drag"}]
 QUERIES = [{"_id": "q1", "text": "what lifts"}, {"_id": "q2", "text": "what drags"}, {"_id": "q3", "text": "unused"}]
@@ -134,6 +143,42 @@ def test_a_run_keeps_its_scores(tmp_path):
     np.testing.assert_array_equal(found.value, [3.5, -1e-3])
     with pytest.raises(InputError, match="line 1: 6 columns; a line of qrels"):
         read_qrels(path)
+
+
+def test_judgments_are_written_again_line_by_line(tmp_path):
+    """A changed pair stays in its place, a removed one goes, a new one comes last; all else is as it was."""
+    old, new = tmp_path / "a.tsv.gz", tmp_path / "b.tsv.gz"
+    with gzip.open(old, "wt", newline="") as out:
+        out.write("query-id\tcorpus-id\tscore\tby\r\nq1\td1\t2\tann\r\nq1\td2\t0\tbob\r\nq2\td1\t1\tann")
+    count = rewrite_qrels(old, new, {("q1", "d2"): 1.5, ("q2", "d1"): None, ("q3", "d9"): 1.0, ("q4", "d1"): None})
+    assert count == {"kept": 1, "changed": 1, "removed": 1, "added": 1}
+    with gzip.open(new, "rt", newline="") as found:
+        text = found.read()
+    assert text == "query-id\tcorpus-id\tscore\tby\r\nq1\td1\t2\tann\r\nq1\td2\t1.5\tbob\r\nq3\td9\t1\t\r\n"
+    assert read_qrels(new).value.tolist() == [2, 1.5, 1]
+    first = new.read_bytes()
+    rewrite_qrels(old, new, {("q1", "d2"): 1.5, ("q2", "d1"): None, ("q3", "d9"): 1.0})
+    assert new.read_bytes() == first
+    with pytest.raises(InputError, match=r"end the name in the ending of a\.tsv\.gz"):
+        rewrite_qrels(old, tmp_path / "b.jsonl", {})
+
+
+def test_all_splits_are_read_as_they_are(beir):
+    """A query without a positive is no error there, and a folder is known by the names of its files."""
+    (beir / "qrels" / "test.tsv").write_text("q3 0 d2 0\nq1 0 07 1\n")
+    found = read_splits(beir)
+    assert list(found.files) == ["test", "train"]
+    names = list(found.files)
+    pairs = {
+        (names[s], found.query_ids[q], found.document_ids[d], g)
+        for s, q, d, g in zip(found.split, found.query, found.document, found.grade, strict=True)
+    }
+    assert pairs == {("train", *one) for one in QRELS} | {("test", "q3", "d2", 0), ("test", "q1", "07", 1)}
+    assert is_collection(beir)
+    assert not is_collection(beir / "qrels")
+    (beir / "qrels" / "test.tsv").write_text("q3 0 nowhere 0\n")
+    with pytest.raises(InputError, match=r"test\.tsv, line 1: the document nowhere"):
+        read_splits(beir)
 
 
 @pytest.mark.parametrize(

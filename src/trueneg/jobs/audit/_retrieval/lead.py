@@ -10,7 +10,6 @@ from typing import Any
 from trueneg.jobs.audit.again import audit_command
 
 _REPAIRS = {"TN504": "reannotate", "TN505": "reannotate", "TN506": "eliminate", "TN507": "eliminate"}
-_ALL = "1000000"
 
 
 def lead(report: MutableMapping[str, Any], folder: Path) -> None:
@@ -31,7 +30,8 @@ def lead(report: MutableMapping[str, Any], folder: Path) -> None:
         elif code in ("TN501", "TN502", "TN503"):
             finding["command"] = review if drawn else again
         elif code in _REPAIRS:
-            finding["command"] = _repair(report, folder, code, _REPAIRS[code], ["--top", _ALL])
+            every = ["--top", str(report["suspects"]["total"])]
+            finding["command"] = _repair(report, folder, code, _REPAIRS[code], every)
     report["next"] = _next(report, folder, reviewed=reviewed)
 
 
