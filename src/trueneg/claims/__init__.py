@@ -8,6 +8,7 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 
 # Import strings, loaded when a claim is run: listing the claims must not load the systems.
 CLAIMS: dict[str, str] = {
+    "adore-random": "trueneg.claims.star_adore:AdoreRandom",
     "cet-scope": "trueneg.claims.pooling_bias:CetScope",
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
     "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
@@ -44,6 +45,7 @@ CLAIMS: dict[str, str] = {
     "sentiment-misses": "trueneg.claims.sentiment:SentimentMisses",
     "smote-calibration": "trueneg.claims.smote:SmoteCalibration",
     "smote-widens": "trueneg.claims.smote:SmoteWidens",
+    "star-stability": "trueneg.claims.star_adore:StarStability",
     "suspects-calibrated": "trueneg.claims.ranking:SuspectsCalibrated",
     "suspects-direction": "trueneg.claims.ranking:SuspectsDirection",
     "suspects-no-regret": "trueneg.claims.ranking:SuspectsNoRegret",
