@@ -178,7 +178,8 @@ def _models(encoders: Sequence[str] | Mapping[str, Any], cache: str | Path | Non
     if not encoders:
         raise InputError("no encoder is given: name one, such as minilm")
     if isinstance(encoders, Mapping):
-        return {name: CachedEncoder(m, folder) if hasattr(m, "fingerprint") else m for name, m in encoders.items()}
+        bare = {name for name, m in encoders.items() if hasattr(m, "fingerprint") and not isinstance(m, CachedEncoder)}
+        return {name: CachedEncoder(m, folder) if name in bare else m for name, m in encoders.items()}
     twice = next((name for name in encoders if list(encoders).count(name) > 1), None)
     if twice is not None:
         msg = f"the encoder {one_line(twice, 60)} is named twice; name each once"
