@@ -10,9 +10,10 @@ from trueneg.claims.evidence import Claim, Evidence, run_claim
 CLAIMS: dict[str, str] = {
     "adore-random": "trueneg.claims.star_adore:AdoreRandom",
     "cet-scope": "trueneg.claims.pooling_bias:CetScope",
+    "adaptive-margin-yield": "trueneg.claims.adaptive_margin:AdaptiveMarginYield",
     "confident-learning": "trueneg.claims.confident_learning:ConfidentLearningClaim",
-    "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
     "fine-tuned-retriever": "trueneg.claims.fine_tuning:FineTunedRetriever",
+    "hyp-oc-cifar10": "trueneg.claims.hyp_oc:HypOcCifar",
     "fn-review": "trueneg.claims.mining:FnReviewClaim",
     "intrusion-budget": "trueneg.claims.intrusion:IntrusionBudget",
     "intrusion-conformal": "trueneg.claims.intrusion:IntrusionCombined",
@@ -20,7 +21,9 @@ CLAIMS: dict[str, str] = {
     "judgments-review": "trueneg.claims.pools:JudgmentsReviewClaim",
     "loki-newsgroups": "trueneg.claims.loki:LokiNewsgroups",
     "loki-next-class": "trueneg.claims.loki:LokiNextClass",
+    "loki-photographs": "trueneg.claims.loki:LokiPhotographs",
     "loki-random-trees": "trueneg.claims.loki:LokiRandomTrees",
+    "loki-zero-shot": "trueneg.claims.loki:LokiZeroShot",
     "mahalanobis-harsh": "trueneg.claims.mahalanobis:MahalanobisHarsh",
     "mahalanobis-unknown": "trueneg.claims.mahalanobis:MahalanobisUnknown",
     "max-logit-omniglot": "trueneg.claims.max_logit:MaxLogitOmniglot",
@@ -45,6 +48,7 @@ CLAIMS: dict[str, str] = {
     "sentiment-misses": "trueneg.claims.sentiment:SentimentMisses",
     "smote-calibration": "trueneg.claims.smote:SmoteCalibration",
     "smote-widens": "trueneg.claims.smote:SmoteWidens",
+    "soft-labels": "trueneg.claims.adaptive_margin:SoftLabels",
     "star-stability": "trueneg.claims.star_adore:StarStability",
     "suspects-calibrated": "trueneg.claims.ranking:SuspectsCalibrated",
     "suspects-direction": "trueneg.claims.ranking:SuspectsDirection",
@@ -54,10 +58,12 @@ CLAIMS: dict[str, str] = {
     "tacred-characterise": "trueneg.claims.neighbors:CharacteriseClaim",
     "tacred-neighbors": "trueneg.claims.neighbors:NeighborsClaim",
     "tacred-positive-side": "trueneg.claims.neighbors:PositiveSideClaim",
+    "teacher-fusion": "trueneg.claims.adaptive_margin:TeacherFusionClaim",
     "teen-omniglot": "trueneg.claims.teen:TeenOmniglot",
     "tsetlin-clinical": "trueneg.claims.tsetlin:TsetlinClinical",
     "tsetlin-newsgroups": "trueneg.claims.tsetlin:TsetlinNewsgroups",
     "tsetlin-reviews": "trueneg.claims.tsetlin:TsetlinReviews",
+    "worked-examples": "trueneg.claims.adaptive_margin:WorkedExamplesClaim",
 }
 __all__ = ["CLAIMS", "Claim", "Evidence", "load", "run_claim"]
 
