@@ -277,7 +277,7 @@ def _measure(
         answer = model.answer(table.arrow.take(judged), home)
         if model.fitted.familiar is not None:
             figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.familiar))
-            if group is not None and getattr(model.fitted, "video_threshold", None) is not None:
+            if group is not None and hasattr(model.fitted, "video_threshold"):
                 from trueneg.jobs.fit.videos import video_figures
 
                 videos = _column(table, group)[judged]

@@ -38,15 +38,17 @@ def by_video(table: Table) -> Table:
 
 
 def video_figures(kind: HypOc, scores: NDArray[Any], videos: NDArray[Any], truth: NDArray[Any]) -> dict[str, Estimate]:
-    """Return the shares of videos rejected, of the familiar class and of all others."""
-    normal = kind.familiar
-    found = {}
+    """Return the shares of videos rejected, of the familiar class and of all others; none without a threshold."""
+    normal, threshold = kind.familiar, kind.video_threshold
+    found: dict[str, Estimate] = {}
+    if threshold is None:
+        return found
     for what, kept in (
         (f"videos of {normal} rejected", truth == normal),
         ("all other videos rejected", truth != normal),
     ):
         if kept.any():
-            low = kind.of_videos(scores[kept], videos[kept])[1] < kind.video_threshold
+            low = kind.of_videos(scores[kept], videos[kept])[1] < threshold
             found[what] = wilson(int(low.sum()), len(low))
     return found
 
