@@ -176,13 +176,13 @@ def test_shared_features_let_the_models_change_places():
 
 def test_any_classifiers_fit_by_em():
     """With logistic regressions given, EM ends where the direct climb ends; trees run too; no weights, no fit."""
-    query, doc, x, z, y, *_ = drawn(1500)
+    query, doc, x, z, y, *_ = drawn(1000)
     direct = PoolingBiasCorrector(loss="em", l2=1e-5).fit(query, doc, x, z, y)
     pair = [LogisticRegression(C=1e3, max_iter=500) for _ in range(2)]
     slow = PoolingBiasCorrector(*pair, loss="em").fit(query, doc, x, z, y)
     assert np.corrcoef(direct.false_negative_proba_, slow.false_negative_proba_)[0, 1] > 0.98
     tree = PoolingBiasCorrector(DecisionTreeClassifier(max_depth=3), loss="em").fit(query, doc, x, z, y)
-    assert tree.decision_function(x).shape == (1500,)
+    assert tree.decision_function(x).shape == (1000,)
     from sklearn.neighbors import KNeighborsClassifier
 
     with pytest.raises(InputError, match="sample_weight"):
@@ -237,7 +237,7 @@ def test_order_scale_and_type_do_not_matter(loss):
 def test_weights_are_clipped_and_counted():
     """A clip of 1 makes the weighted loss the plain one, and every weight is then at the clip."""
     query, doc, x, z, y, *_ = drawn(2000)
-    model = PoolingBiasCorrector(clip=1).fit(query, doc, x, z, y)
+    model = PoolingBiasCorrector(loss="listwise", clip=1).fit(query, doc, x, z, y)
     assert model.report_["clipped"] == 1
     assert np.isclose(model.report_["effective_sample_size"], (y == 1).sum())
     lists = flat.Lists.of(query, y == 1)
@@ -290,7 +290,7 @@ def test_one_positive_a_query_is_no_silent_no_op():
     first[at[np.unique(query[at], return_index=True)[1]]] = True
     y = np.where(first, 1, -1)
     with pytest.raises(InputError, match="each weight of loss='listwise' is then 1"):
-        PoolingBiasCorrector().fit(query, doc, x, z, y)
+        PoolingBiasCorrector(loss="listwise").fit(query, doc, x, z, y)
     for loss in ("pairwise", "em"):
         model = PoolingBiasCorrector(loss=loss, unpooled="warn").fit(query, doc, x, z, y)
         assert 0 < model.false_negative_proba_[y < 0].mean() < 1
@@ -321,7 +321,7 @@ def test_labels_without_a_pool_are_refused():
         ({"X_sel": np.ones((200, 0))}, "one column each"),
         ({"X_rel": np.full((200, 4), "a")}, "numbers are needed"),
         ({"query_ids": np.arange(3)}, "query_ids has shape"),
-        ({"loss": "softmax"}, "choose 'listwise'"),
+        ({"loss": "softmax"}, "choose 'pairwise'"),
         ({"clip": 0.5}, "clip=0.5"),
         ({"relevance_estimator": LogisticRegression()}, "train by CoupledLoss"),
     ],
@@ -404,9 +404,9 @@ def test_negatives_are_drawn_in_proportion_to_their_weights():
     """The first draw takes a pair with its share of the weight, and all of them are taken where there is room."""
     weight = np.array([0.0, 1.0, 2.0, 7.0])
     sampler = ListSampler(np.zeros(4), [1, -1, -1, -1], n_negatives=1, weights=weight, random_state=1)
-    drawn_rows = np.concatenate([batch.pair[0, 1:] for _ in range(3000) for batch in sampler])
-    share = np.bincount(drawn_rows, minlength=4) / 3000
-    assert np.allclose(share, weight / 10, atol=0.03)
+    drawn_rows = np.concatenate([batch.pair[0, 1:] for _ in range(1000) for batch in sampler])
+    share = np.bincount(drawn_rows, minlength=4) / 1000
+    assert np.allclose(share, weight / 10, atol=0.05)
     with pytest.raises(InputError, match="no list to draw"):
         ListSampler([0, 1], [1, -1])
 
@@ -430,6 +430,7 @@ def test_a_miner_takes_the_probability_as_a_filter():
         FalseNegativeProbability(score, maximum=1.5)
 
 
+@pytest.mark.slow
 def test_the_room_is_imported_without_torch():
     """NumPy users pay for no torch: the loss alone loads it."""
     code = "import sys, trueneg.clean.pooling_bias as m; m.PoolingBiasCorrector; print('torch' in sys.modules)"

@@ -139,7 +139,7 @@ class Design:
         y = positive[query, document]
         if form in ("softmax", "pairs"):
             return _plain(query, y, x, pairwise=form == "pairs")
-        how = {"sum": {"clip": 1.0}, "cet": {}, "cet pairs": {"loss": "pairwise"}}[form]
+        how = {"sum": {"loss": "listwise", "clip": 1.0}, "cet": {"loss": "listwise"}, "cet pairs": {}}[form]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a likelihood that does not settle: not used here
             model = PoolingBiasCorrector(**how, shared="allow", unpooled="allow", l2=_L2)  # type: ignore[arg-type]

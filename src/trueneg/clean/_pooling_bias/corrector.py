@@ -18,7 +18,7 @@ from trueneg.core.suspects import Suspects
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-_LOSSES = ("listwise", "pairwise", "em")
+_LOSSES = ("pairwise", "listwise", "em")
 _WAYS = ("refuse", "warn", "allow")
 _ROUNDS = 50
 
@@ -35,11 +35,12 @@ class PoolingBiasCorrector(BaseEstimator):
     relevance_estimator, selection_estimator : classifier, optional
         For ``loss="em"``: classifiers with ``sample_weight`` and ``predict_proba``. Default: linear models, which every
         loss takes. For a network use :class:`CoupledLoss`.
-    loss : {"listwise", "pairwise", "em"}, default="listwise"
-        "listwise": softmax over each list, labelled positives weighted by the inverse of the other model's softmax (the
-        dual learning algorithm of Ai et al.). "pairwise": each labelled positive against each other pair of its list,
-        which weighs ``1 / (1 - sigmoid(score / temperature))`` of the other model (the code of Cai et al.). "em": no
-        lists; the marginal likelihood of the labels.
+    loss : {"pairwise", "listwise", "em"}, default="pairwise"
+        "pairwise": each labelled positive against each other pair of its list, which weighs
+        ``1 / (1 - sigmoid(score / temperature))`` of the other model (the code of Cai et al.; measured to do neither
+        much good nor harm). "listwise": softmax over each list, labelled positives weighted by the inverse of the
+        other model's softmax (the dual learning algorithm of Ai et al.; gains more under a pool, harms without). "em":
+        no lists; the marginal likelihood of the labels.
     clip : float, default=10
         Largest weight.
     temperature : float, default=10
@@ -92,7 +93,7 @@ class PoolingBiasCorrector(BaseEstimator):
         relevance_estimator: Any = None,
         selection_estimator: Any = None,
         *,
-        loss: str = "listwise",
+        loss: str = "pairwise",
         clip: float = 10.0,
         temperature: float = 10.0,
         l2: float = 1e-3,
@@ -222,12 +223,12 @@ class PoolingBiasCorrector(BaseEstimator):
             return
         from sklearn.linear_model import LogisticRegression
 
-        pair = [
+        relevance, selection = (
             LogisticRegression(max_iter=1000) if one is None else clone(one)
             for one in (self.relevance_estimator, self.selection_estimator)
-        ]
-        self.report_["rounds"] = fit_any(*pair, x, z, labels, max_steps=_ROUNDS)
-        self.relevance_model_, self.selection_model_ = pair
+        )
+        self.report_["rounds"] = fit_any(relevance, selection, x, z, labels, max_steps=_ROUNDS)
+        self.relevance_model_, self.selection_model_ = relevance, selection
 
     def _keep(self, found: Marginal) -> None:
         self.relevance_coef_, self.selection_coef_ = found.relevance, found.selection
@@ -253,8 +254,7 @@ class PoolingBiasCorrector(BaseEstimator):
         for a, w, (_, scale) in zip((x, z), (f, g), scaled, strict=True):
             raw = w / scale
             columns.append((np.asarray(a @ raw)[:, None], raw))
-        one = {"l2": self.l2 / 10, "n_starts": 1, "seed": self.random_state}
-        found = fit_marginal(columns[0][0], columns[1][0], labels, **one)
+        found = fit_marginal(columns[0][0], columns[1][0], labels, l2=self.l2 / 10, n_starts=1)
         self.score_coef_ = columns[0][1]
         self._keep(
             Marginal(

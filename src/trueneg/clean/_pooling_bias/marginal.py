@@ -21,6 +21,7 @@ from trueneg.core.errors import InputError
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
+Moments = tuple[Floats, Floats]
 _BLOCK = 1 << 14  # pairs of a block: its columns and what is computed of them stay in the cache
 _FEW = 40_000  # pairs that the first steps look at
 _BORROWED = (
@@ -114,8 +115,8 @@ class _Data:
     def __init__(self, x: Any, z: Any, y: Labels, *, like: _Data | None = None) -> None:
         self.x, self.z, self.y = x, z, y
         self.n, self.p, self.q = len(y), x.shape[1], z.shape[1]
-        self.x_mean, self.x_scale = _moments(x) if like is None else (like.x_mean, like.x_scale)
-        self.z_mean, self.z_scale = _moments(z) if like is None else (like.z_mean, like.z_scale)
+        self.moments: tuple[Moments, Moments] = (_moments(x), _moments(z)) if like is None else like.moments
+        (self.x_mean, self.x_scale), (self.z_mean, self.z_scale) = self.moments
 
     def part(self, n: int) -> _Data:
         """Return some of the pairs, standardised as all are: evenly down the rows of each verdict."""
@@ -201,7 +202,7 @@ class _Data:
         return out
 
 
-def _moments(x: Any) -> tuple[Floats, Floats]:
+def _moments(x: Any) -> Moments:
     """Mean and standard deviation of the columns; a column that does not vary gets scale 1."""
     mean = np.asarray(x.mean(axis=0, dtype=np.float64))
     square = np.zeros(x.shape[1])
