@@ -57,12 +57,10 @@ class _Retriever:
         from sentence_transformers import SentenceTransformer
 
         parts = _peer("modules", "models")
-        Dense, InputModule, Normalize = parts.Dense, parts.InputModule, parts.Normalize  # noqa: N806
-
         table = torch.as_tensor(np.concatenate([self.queries, self.documents]))
         n = self.n
 
-        class Lookup(InputModule):  # type: ignore[misc]
+        class Lookup(parts.InputModule):  # type: ignore[misc, name-defined]
             """Vectors by row: what a frozen encoder would give."""
 
             def preprocess(self, inputs: Any, prompt: str | None = None, **_: Any) -> dict[str, Any]:
@@ -82,9 +80,9 @@ class _Retriever:
                 """Keep nothing: the vectors are the claim's."""
 
         width = table.shape[1]
-        adapter = Dense(width, width, bias=False, activation_function=torch.nn.Identity())
+        adapter = parts.Dense(width, width, bias=False, activation_function=torch.nn.Identity())
         torch.nn.init.eye_(adapter.linear.weight)
-        return SentenceTransformer(modules=[Lookup(), adapter, Normalize()], device="cpu")
+        return SentenceTransformer(modules=[Lookup(), adapter, parts.Normalize()], device="cpu")
 
     def tuned(self, pairs: Rows, labels: Positives, queries: Rows, seed: int) -> Vectors:
         """Train the adapter on (query, positive, negative) of some queries; return its weight (d, d)."""
@@ -106,7 +104,12 @@ class _Retriever:
                 "batch_sampler": "no_duplicates",
                 "seed": seed,
             }
-            silent = {"save_strategy": "no", "logging_strategy": "no", "report_to": "none", "disable_tqdm": True}
+            silent: dict[str, Any] = {
+                "save_strategy": "no",
+                "logging_strategy": "no",
+                "report_to": "none",
+                "disable_tqdm": True,
+            }
             how = SentenceTransformerTrainingArguments(folder, use_cpu=True, **options, **silent)
             loss = _peer("losses", "losses").MultipleNegativesRankingLoss(model)
             SentenceTransformerTrainer(model=model, args=how, train_dataset=data, loss=loss).train()
@@ -209,7 +212,8 @@ def _pairs(mined: Negatives) -> Rows:
 
 def _false(one: _Set, query: Rows, document: Rows) -> NDArray[np.float64]:
     """Count the false negatives of every query."""
-    return np.bincount(query, weights=one.truth.known(query, document), minlength=one.n)
+    false = one.truth.known(query, document).astype(np.float64)
+    return np.bincount(query, weights=false, minlength=one.n)
 
 
 def _fewer(draws: list[_Compared], name: str, seed: int) -> Estimate:
