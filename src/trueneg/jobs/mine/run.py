@@ -249,6 +249,17 @@ def _check(how: Options, out: Path) -> None:
         if form.removesuffix(".parquet") not in FORMATS:
             msg = f"--format {one_line(form, 30)}: choose {', '.join(FORMATS)}, with .parquet behind it for Parquet"
             raise InputError(msg)
+    _check_lists(how)
+    if out.exists() and not out.is_dir():
+        msg = f"{one_line(out)} is a file; name a folder with --out"
+        raise InputError(msg)
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in (RECORD, ".stages")):
+        msg = f"{one_line(out)} holds other files and no earlier run; name a new folder with --out"
+        raise InputError(msg)
+
+
+def _check_lists(how: Options) -> None:
+    """Refuse teachers without a list, and instructions for nobody."""
     if how.teachers and "scored-lists" not in {form.removesuffix(".parquet") for form in how.formats}:
         raise InputError("--teacher scores the documents of scored lists: give --format scored-lists too")
     for name in how.teachers:
@@ -256,17 +267,9 @@ def _check(how: Options, out: Path) -> None:
             msg = f"--teacher {one_line(name, 60)}: there is no such run; give a file, or {', '.join(SOURCES)}"
             raise InputError(msg)
     if how.instruction and (how.embeddings is not None or how.source not in ("dense", "fusion")):
-        raise InputError(
-            "--instruction is for queries encoded here: leave out --embeddings, and take --from dense"
-        )
+        raise InputError("--instruction is for queries encoded here: leave out --embeddings, and take --from dense")
     if how.worked_examples < 0 or (how.worked_examples and not how.instruction):
         raise InputError("--worked-examples are shown before an instruction: give 0 or more, and --instruction")
-    if out.exists() and not out.is_dir():
-        msg = f"{one_line(out)} is a file; name a folder with --out"
-        raise InputError(msg)
-    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in (RECORD, ".stages")):
-        msg = f"{one_line(out)} holds other files and no earlier run; name a new folder with --out"
-        raise InputError(msg)
 
 
 def _texts(data: Collection) -> str:

@@ -120,7 +120,8 @@ class TeacherFusion:
         if constant < 0:
             msg = f"constant={constant!r}: give 0 or more"
             raise InputError(msg)
-        self.scorers: dict[str, Scorer] = {name: getattr(one, "score", one) for name, one in teachers.items()}
+        given: Mapping[str, Any] = teachers
+        self.scorers: dict[str, Scorer] = {name: getattr(one, "score", one) for name, one in given.items()}
         self.weights = _weights(self.scorers, weights)
         self.normalize, self.missing, self.constant = normalize, missing, constant
 
