@@ -247,6 +247,15 @@ def test_weights_are_clipped_and_counted():
     assert np.corrcoef(model.decision_function(x[lists.pair]), part @ plain)[0, 1] > 1 - 1e-6
 
 
+def test_a_fit_forgets_the_one_before():
+    """Another loss on the same object gives what a new object gives: nothing of the first fit answers."""
+    query, doc, x, z, y, *_ = drawn(1500)
+    model = PoolingBiasCorrector(loss="listwise").fit(query, doc, x, z, y)
+    model.set_params(loss="em").fit(query, doc, x, z, y)
+    fresh = PoolingBiasCorrector(loss="em").fit(query, doc, x, z, y)
+    assert np.array_equal(model.decision_function(x), fresh.decision_function(x))
+
+
 def test_parameters_follow_scikit_learn():
     """The constructor stores what it is given, and clone and set_params agree."""
     check_parameters(PoolingBiasCorrector(loss="em", clip=5.0))

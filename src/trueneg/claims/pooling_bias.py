@@ -34,7 +34,8 @@ def _world(
 
 def _fitted(x: Floats, z: Floats, y: NDArray[np.int64], **how: str) -> PoolingBiasCorrector:
     rows = np.arange(len(y))
-    return PoolingBiasCorrector(loss="em", **how).fit(rows // 25, rows, x, z, y)  # type: ignore[arg-type]
+    model = PoolingBiasCorrector(loss="em", unpooled="allow", **how)  # type: ignore[arg-type]
+    return model.fit(rows // 25, rows, x, z, y)
 
 
 class PoolingRecovery:
@@ -59,14 +60,14 @@ class PoolingRecovery:
             x, z, y, chance, relevant = _world(5000, correlation, seed)
             model = _fitted(x, z, y)
             found = float(np.corrcoef(model.propensity_, chance)[0, 1])
-            other = float(np.corrcoef(_fitted(z, x, y, unpooled="allow").propensity_, chance)[0, 1])
+            other = float(np.corrcoef(_fitted(z, x, y).propensity_, chance)[0, 1])
             both = np.concatenate([x, z], axis=1)
             try:
                 _fitted(both, both, y)
                 refused = False
             except InputError:
                 refused = True
-            starts = _fitted(both, both, y, shared="allow", unpooled="allow").report_["starts"]
+            starts = _fitted(both, both, y, shared="allow").report_["starts"]
             top = max(one.log_likelihood for one in starts)
             rates = [one.false_negative_rate for one in starts if one.log_likelihood > top - 3]
             holds &= found >= self.LEAST and refused

@@ -71,7 +71,8 @@ class PoolingBiasCorrector(BaseEstimator):
     query_ids_, doc_ids_ : arrays
         Ids behind the codes of `suspects_`.
     report_ : dict
-        Pairs, lists, lists left out; ``effective_sample_size`` (of the weights, as a number of labelled positives or
+        Pairs, lists, lists left out, lists of several positives (the others weigh nothing in "listwise");
+        ``effective_sample_size`` (of the weights, as a number of labelled positives or
         of pairs) and ``clipped`` (share of weights at the clip); ``explained`` (highest R2 of a selection feature),
         ``pooling_evidence`` (an Estimate; None where ``unpooled="allow"``), ``starts`` of the likelihood.
 
@@ -145,6 +146,8 @@ class PoolingBiasCorrector(BaseEstimator):
         x, z = _features(X_rel, "X_rel", len(labels)), _features(X_sel, "X_sel", len(labels))
         if x.shape[1] < 1 or z.shape[1] < 1:
             raise InputError("X_rel and X_sel need one column each at least")
+        for name in ("score_coef_", "relevance_model_", "selection_model_", "relevance_coef_", "selection_coef_"):
+            vars(self).pop(name, None)  # of an earlier fit with another loss
         self.report_: dict[str, Any] = {"pairs": len(labels), "labelled": int((labels == 1).sum())}
         self._guard(query, labels, x, z)
         if self.loss == "em":
@@ -247,6 +250,7 @@ class PoolingBiasCorrector(BaseEstimator):
         f, g, rounds, weight = self._turns(lists, scaled[0][0], scaled[1][0])
         skipped = len(np.unique(query)) - len(lists.start) + 1
         self.report_ |= {"lists": len(lists.start) - 1, "lists_left_out": skipped, "rounds": rounds}
+        self.report_["lists_of_several_positives"] = int((lists.sums(lists.positive.astype(np.float64)) > 1).sum())
         used = weight[weight > 0]
         self.report_["effective_sample_size"] = float(used.sum() ** 2 / (used**2).sum())
         self.report_["clipped"] = float((used >= self.clip * (1 - 1e-9)).mean())
