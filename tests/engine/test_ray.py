@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import importlib
 import os
 import signal
@@ -28,7 +29,17 @@ def engine():
     """One Ray for all tests of this file."""
     pytest.importorskip("ray", reason="needs the extra ray")
     with RayEngine(workers=2, memory="200MB") as started:
-        yield started
+        yield started.start()
+
+
+@pytest.fixture(autouse=True)
+def _finalizers():
+    """Collect Ray's cycles here: their finalizers import modules, which Python's parser does not bear within itself.
+
+    pytest parses what it imports, and the collector may come at any time (https://github.com/python/cpython/issues/106905).
+    """
+    yield
+    gc.collect()
 
 
 def _rows(found, name):
@@ -243,6 +254,49 @@ def test_a_function_that_workers_cannot_load_is_told(engine, tmp_path, monkeypat
     only_here = importlib.import_module("only_here")
     with pytest.raises(InputError, match="cannot load the function .*only_here.*must be installed there"):
         list(engine.map_batches(only_here.same, _batches(2)))
+
+
+_CLUSTER = """
+import sys
+from trueneg.engine import RayEngine
+engine = RayEngine(workers=2).start()
+import ray
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+engine.close()
+"""
+_CLIENT = """
+import sys
+import numpy as np
+from trueneg.core.neighbors import top_k
+from trueneg.engine import RayEngine, sharded_top_k
+pool = np.load(sys.argv[2], mmap_mode="r")
+for turn in range(2):  # the second time the cluster must still be there
+    with RayEngine(sys.argv[1]) as engine:
+        assert not engine.shared_files
+        found = sharded_top_k(pool[:50], pool, 5, engine=engine, shard_rows=300)
+        assert engine.workers == 2
+assert all(np.array_equal(one, other) for one, other in zip(found, top_k(pool[:50], pool, 5), strict=True))
+print("same")
+"""
+
+
+def test_a_cluster_is_used_by_its_address_and_left_running(engine, tmp_path):
+    """Two programs on one cluster, as users of one have it: rows are sent, results are the same, nobody ends it."""
+    np.save(tmp_path / "pool.npy", np.random.default_rng(0).normal(size=(1000, 16)).astype(np.float32))
+    command, token = [sys.executable, "-c", _CLUSTER], {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789" * 4}
+    how = {"stdout": subprocess.PIPE, "text": True, "env": os.environ | token}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, **how) as cluster:
+        address = cluster.stdout.readline().strip()
+        with pytest.raises(InputError, match="is connected to Ray at .*: end that with ray.shutdown"):
+            RayEngine(address).start()
+        command = [sys.executable, "-c", _CLIENT, address, str(tmp_path / "pool.npy")]
+        done = subprocess.run(command, stderr=subprocess.PIPE, check=False, **how)
+        assert done.stdout == "same\n", done.stderr
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+        assert "it wants a token: set RAY_AUTH_MODE=token" in done.stderr
+        cluster.stdin.close()
+        assert cluster.wait(timeout=120) == 0
 
 
 def test_nothing_listens_to_the_network(engine):

@@ -23,6 +23,7 @@ _LOCAL = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray tells its makers nothing
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # off: all of Ray's servers listen on the loopback address only
 }
+_NEAR = ("127.0.0.1", "localhost", "::1")  # Ray would look for these under the machine's address in its network
 _RETRIES = 4  # of a batch whose worker died: without end, as is Ray Data's way, a batch that kills each would hang all
 _ANSWER_S = 5.0  # seconds to wait for the first answer of a cluster: Ray itself would try for minutes
 
@@ -77,20 +78,29 @@ class RayEngine:
             return self
         if self.address is not None:
             _reachable(self.address)
-        with _environment({} if self.address else _LOCAL):
+        near = self.address is None or _host(self.address) in _NEAR
+        with _environment(_LOCAL if near else {}):
             try:
                 import ray
                 import ray.data
             except ImportError:
                 missing_extra("ray[data]", "ray")
-            if not ray.is_initialized():
-                with contextlib.nullcontext() if self.address else _loopback():
+            if ray.is_initialized():
+                self._fits(ray.get_runtime_context().gcs_address)
+            else:
+                with _loopback() if near else contextlib.nullcontext():
                     self._connect(ray)
                 self._started = True
         self._ray = ray
         if self.workers is None:
             self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         return self
+
+    def _fits(self, connected: str) -> None:
+        """Refuse to work on another cluster than the one that was named."""
+        if self.address not in (None, "auto", connected):
+            msg = f"this program is connected to Ray at {connected}: end that with ray.shutdown(), or give no address"
+            raise InputError(msg)
 
     def _connect(self, ray: Any) -> None:
         """Start Ray, three times if need be: it gives up after half a minute, which a busy machine may take."""
@@ -108,11 +118,7 @@ class RayEngine:
                 ray.shutdown()
                 if left and self.address is None:
                     continue
-                cure = (
-                    "try again when the machine is less busy"
-                    if self.address is None
-                    else "`ray status` there says more"
-                )
+                cure = "try again when the machine is less busy" if self.address is None else _cure(error)
                 msg = f"Ray does not start or answer ({_first_line(error)}): {cure}"
                 raise InputError(msg) from error
             return
@@ -335,16 +341,29 @@ def _quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
+def _cure(error: BaseException | None) -> str:
+    """Say what helps where a cluster was reached and refused."""
+    while error is not None:
+        if "token" in str(error).lower():
+            return "it wants a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+        error = error.__cause__
+    return "`ray status` there says more"
+
+
+def _host(address: str) -> str:
+    return address.removeprefix("ray://").rpartition(":")[0].strip("[]")
+
+
 def _reachable(address: str) -> None:
     """Ask once whether anything answers; an address without a port is left to Ray."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, port = _host(address), address.rpartition(":")[2]
     if not host or not port.isdigit():
         if address != "auto":
             msg = f"--engine-address {address}: give HOST:PORT, ray://HOST:PORT or auto"
             raise InputError(msg)
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
     except (OSError, OverflowError) as error:
         msg = f"no Ray cluster answers at {address} ({_first_line(error)}); `ray start --head` there prints its address"
         raise InputError(msg) from error
