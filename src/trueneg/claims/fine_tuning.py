@@ -213,7 +213,7 @@ def _pairs(mined: Negatives) -> Rows:
 def _false(one: _Set, query: Rows, document: Rows) -> NDArray[np.float64]:
     """Count the false negatives of every query."""
     false = one.truth.known(query, document).astype(np.float64)
-    return np.bincount(query, weights=false, minlength=one.n)
+    return np.bincount(query, weights=false, minlength=one.n).astype(np.float64)
 
 
 def _fewer(draws: list[_Compared], name: str, seed: int) -> Estimate:
