@@ -147,7 +147,8 @@ class PoolingBiasCorrector(BaseEstimator):
         if x.shape[1] < 1 or z.shape[1] < 1:
             raise InputError("X_rel and X_sel need one column each at least")
         for name in ("score_coef_", "relevance_model_", "selection_model_", "relevance_coef_", "selection_coef_"):
-            vars(self).pop(name, None)  # of an earlier fit with another loss
+            if hasattr(self, name):  # of an earlier fit with another loss
+                delattr(self, name)
         self.report_: dict[str, Any] = {"pairs": len(labels), "labelled": int((labels == 1).sum())}
         self._guard(query, labels, x, z)
         if self.loss == "em":
