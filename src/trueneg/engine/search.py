@@ -146,12 +146,12 @@ def _pieces(pool: Any, *, shared: bool) -> list[_Piece]:
 
 def _piece(start: int, array: NDArray[Any], *, shared: bool) -> _Piece:
     """Name an array by its file where it is a whole memory map; a slice of one does not say where it begins."""
-    size = array.shape[0], array.shape[1]
+    count, width = array.shape
     whole = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous
-    if shared and whole and array.filename and not array.dtype.hasobject:
-        where = {"path": str(Path(array.filename).absolute()), "offset": array.offset, "dtype": array.dtype.str}
-        return _Piece(start, size[0], None, **where, width=size[1])
-    return _Piece(start, size[0], array, width=size[1])
+    held: Any = array
+    if not (shared and whole) or held.filename is None or array.dtype.hasobject:
+        return _Piece(start, count, array, width=width)
+    return _Piece(start, count, None, str(Path(held.filename).absolute()), held.offset, array.dtype.str, width)
 
 
 def _batches(shards: list[tuple[_Piece, int, int]]) -> Iterator[Batch]:
@@ -161,13 +161,11 @@ def _batches(shards: list[tuple[_Piece, int, int]]) -> Iterator[Batch]:
             numbers = np.arange(piece.start + first, piece.start + last)
             yield {"number": numbers, "vector": piece.array[first:last]}
             continue
-        row = {"path": piece.path, "dtype": piece.dtype}
-        size = piece.width * np.dtype(piece.dtype).itemsize
-        numbers = {"start": piece.start + first, "count": last - first, "width": piece.width}
-        numbers["offset"] = piece.offset + first * size
-        yield {name: np.array([value], dtype=object) for name, value in row.items()} | {
-            name: np.array([value], dtype=np.int64) for name, value in numbers.items()
-        }
+        texts = {"path": piece.path, "dtype": piece.dtype}
+        places = {"start": piece.start + first, "count": last - first, "width": piece.width}
+        places["offset"] = piece.offset + first * piece.width * np.dtype(piece.dtype).itemsize
+        batch: Batch = {name: np.array([text], dtype=object) for name, text in texts.items()}
+        yield batch | {name: np.array([place], dtype=np.int64) for name, place in places.items()}
 
 
 @dataclass(frozen=True, eq=False)
