@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
@@ -64,7 +65,7 @@ def ann_index(
         For an unknown kind or metric, an array of another shape, no documents; without faiss, with the cure.
     """
     try:
-        import faiss
+        faiss: Any = import_module("faiss")  # its type stubs lack the parameters of a search
     except ImportError:
         missing_extra("faiss", "ann")
     rows = documents if isinstance(documents, np.ndarray) else np.asarray(documents)
