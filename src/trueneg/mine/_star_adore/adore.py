@@ -136,6 +136,8 @@ class AdoreTrainer:
         InputError
             On a query without a positive, embeddings of two widths or with NaN, or a loss that is no number.
         """
+        if on_epoch is not None and not report:
+            raise InputError("on_epoch= needs a sample of queries to look at: give report=256 or so")
         held = Queries(queries)
         rng = np.random.default_rng(random_state)
         seed = int(rng.integers(2**31))

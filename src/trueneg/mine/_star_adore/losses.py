@@ -230,6 +230,8 @@ class InBatchPairwiseLoss(nn.Module):
         if rows is not None:
             asked, own, *others = (torch.as_tensor(r, device=queries.device).reshape(-1) for r in rows)
             names: list[Tensor] | None = [own, *others]
+            if len(own) != len(positives) or (hard is not None and sum(map(len, others)) != len(documents[1])):
+                raise InputError("rows= must hold one row a query, a positive, and a hard negative")
         else:
             asked, names = None, None
         first = 0
