@@ -3,8 +3,8 @@
 Run: ``python benchmarks/adaptive_margin.py``. Margins and fusion take 20,000 queries x 100 candidates against the loop
 over queries that trainers write (and that mining in sentence-transformers runs after its search), in NumPy. The loss is
 a step forward and back on 64 lists of 32 documents of 384 dimensions, from the vectors on, against DistillKLDivLoss of
-sentence-transformers. Both sides of a case must agree before anything is timed. Each figure is one call in a fresh
-process after a warm-up; memory is the peak above the inputs.
+sentence-transformers. Both sides of a case must agree before anything is timed. Each figure is the shortest
+of five calls (one of the loss) in a fresh process after a warm-up; memory is the peak above the inputs.
 """
 
 from __future__ import annotations
@@ -154,10 +154,13 @@ def measure(what, side):
     else:
         call(*lists(200))
         data = draw(QUERIES)
-    before, cpu, wall = peak(reset=True), time.process_time(), time.perf_counter()
-    found = np.asarray(call(*data), dtype=np.float64)
-    row = {"cpu_s": round(time.process_time() - cpu, 4), "wall_s": round(time.perf_counter() - wall, 4)}
-    return {**row, "mib": round(peak() - before, 1), "value": found.ravel()[:: max(1, found.size // 1000)].tolist()}
+    before, best = peak(reset=True), {}
+    for _ in range(1 if what == "loss" else 5):  # the shortest of five: a call takes some hundredths of a second
+        cpu, wall = time.process_time(), time.perf_counter()
+        found = np.asarray(call(*data), dtype=np.float64)
+        row = {"cpu_s": round(time.process_time() - cpu, 4), "wall_s": round(time.perf_counter() - wall, 4)}
+        best = row if not best or row["cpu_s"] < best["cpu_s"] else best
+    return {**best, "mib": round(peak() - before, 1), "value": found.ravel()[:: max(1, found.size // 1000)].tolist()}
 
 
 def fresh(what, side):
