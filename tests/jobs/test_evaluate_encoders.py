@@ -260,6 +260,18 @@ def test_vectors_are_made_once(folder, tmp_path):
     assert first.lines() == again.lines()
 
 
+def test_vectors_go_to_the_users_cache_unless_told(folder, tmp_path, monkeypatch):
+    """Nothing is written beside the tasks; a variable moves the cache, and so does that of the desktop."""
+    monkeypatch.delenv("TRUENEG_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "desktop"))
+    assert vector_cache() == tmp_path / "desktop" / "trueneg" / "vectors"
+    monkeypatch.setenv("TRUENEG_CACHE", str(tmp_path / "mine"))
+    before = sorted(folder.rglob("*"))
+    evaluate_encoders(folder / "pairs.csv", ["words"], sizes=SMALL)
+    assert len(list((tmp_path / "mine").glob("*.npy"))) == 2
+    assert sorted(folder.rglob("*")) == before
+
+
 # ---------------------------------------------------------------------------------------------------------- reading
 def test_every_form_of_a_reranking_table_is_the_same_task(tmp_path):
     """Lists, one pair a row, numbered columns and labelled pairs are written by different tools."""
