@@ -13,7 +13,7 @@ judged. The finding needs both, a share above one half among the first 100 and a
 retrieval experiments?"), who counted what each system alone finds. Measured with labels hidden on purpose (claim
 ``pooling-bias-seen``): pools of BM25 are seen, labels drawn at random are not taken for one.
 
-It misses a pool where labels are few (3 to 4 of 10 draws seen with three labels a query, all with six), and cannot see
+It misses a pool where labels are few (3 to 5 of 10 draws seen with three labels a query, all with six), and cannot see
 one where nearly all positives of a small collection are listed by both, a pool of both retrievers together, or of
 neither. A pool made by the second retriever is told as a share and never as a finding: where that retriever is the
 stronger one deep down, random labels look alike.
