@@ -95,8 +95,8 @@ def run(fast: bool = False):
     print(f"{len(os.sched_getaffinity(0))} processors", file=sys.stderr)
     size = f"top-k {documents:,} x {D}, {queries:,} queries"
     return [
-        _row("engine: Ray's start, against none", started, 0.0, None, peak.mib),
-        _row(f"engine: {BATCHES} batches that do nothing, Ray / in-process", empty, idle, empty / idle, peak.mib),
+        _row("engine: Ray's start", started, 0.0, None, peak.mib),
+        _row(f"engine: {BATCHES} batches that do nothing on Ray", empty, idle, None, peak.mib),
         _row(f"engine: {size}, in-process by shards / whole", cut, here, cut / here, None),
         _row(f"engine: {size}, Ray by path / in-process", path, here, path / here, peak.mib),
         _row(f"engine: {size}, Ray with the rows sent / in-process", rows, here, rows / here, peak.mib),
