@@ -286,9 +286,10 @@ def test_few_documents_and_queries_without_a_pair(metric):
 
 def test_static_lists_go_stale_and_dynamic_ones_do_not():
     """After training the first lists must rank beyond their length on average, and the lists of now within it."""
-    documents, queries, positives = _world(n=400)
-    trainer = AdoreTrainer(_encoder(), documents, topk=20, recipe=Recipe(**FAST | {"epochs": 6}), refresh_every=0)
-    trainer.fit(queries, positives, random_state=0)
+    documents, queries, positives = _world(n=300)
+    recipe = Recipe(**FAST | {"epochs": 4, "lr": 2e-2})
+    trainer = AdoreTrainer(_encoder(), documents, topk=20, recipe=recipe, refresh_every=0)
+    trainer.fit(queries, positives, random_state=0, report=80)
     stale = trainer.history_[-1].staleness
     assert stale.mean_rank.low > 20
     assert stale.kept.high < 0.5
@@ -382,25 +383,25 @@ def test_batches_of_star_go_on_where_they_were():
 # -- training ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("refresh_every", "metric"), [(1, "mrr"), (1, "ndcg"), (4, "mrr")])
-def test_training_finds_the_map_and_tells_of_it(refresh_every, metric):
+@pytest.mark.parametrize(("refresh_every", "metric", "runs"), [(1, "mrr", 2), (1, "ndcg", 1), (4, "mrr", 1)])
+def test_training_finds_the_map_and_tells_of_it(refresh_every, metric, runs):
     """MRR@10 rises, errors fall, and both are told; the same seed gives the same encoder."""
     documents, queries, positives = _world(n=200)
     told, found = [], []
-    for _ in range(2):
+    for _ in range(runs):
         encoder = _encoder()
-        recipe = Recipe(**FAST | {"epochs": 10, "lr": 2e-2})
+        recipe = Recipe(**FAST | {"epochs": 6, "lr": 3e-2})
         trainer = AdoreTrainer(encoder, documents, topk=30, metric=metric, refresh_every=refresh_every, recipe=recipe)
-        trainer.fit(queries, positives, random_state=0, progress=lambda *a: told.append(a))
+        trainer.fit(queries, positives, random_state=0, report=50, progress=lambda *a: told.append(a))
         found.append(encoder.weight.detach().clone())
-    assert torch.equal(*found)
+    assert torch.equal(found[0], found[-1])
     first, last = trainer.history_[0], trainer.history_[-1]
     assert last.errors.mrr > 2 * first.errors.mrr
     assert last.errors.total < first.errors.total / 2
     assert last.errors.top <= last.errors.total
-    assert [e.epoch for e in trainer.history_] == list(range(11))
-    assert trainer.n_steps_ == 70
-    assert all(0 <= done <= total == 1000 for _, done, total in told)
+    assert [e.epoch for e in trainer.history_] == list(range(7))
+    assert trainer.n_steps_ == 42
+    assert all(0 <= done <= total == 600 for _, done, total in told)
     assert any("errors a query" in text for text, _, _ in told)
     assert any("of the last batch" in text for text, _, _ in told)
 
@@ -489,6 +490,7 @@ def test_autocast_trains_and_an_epoch_may_end_it():
     assert len(trainer.history_) == 3
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     """Shares of a batch in two gloo processes must give the steps and gradients of one process with the whole batch."""
     import importlib.util

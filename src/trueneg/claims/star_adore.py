@@ -180,7 +180,7 @@ class _World:
 
     def encoder(self) -> Any:
         """Return the encoder before training."""
-        made = self.torch.nn.Linear(*self.start.shape, bias=False)
+        made = self.torch.nn.Linear(self.start.shape[0], self.start.shape[1], bias=False)
         made.weight.data = self.torch.from_numpy(np.ascontiguousarray(self.start.T))
         return made
 

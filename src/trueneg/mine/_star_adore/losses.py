@@ -25,7 +25,7 @@ __all__ = [
 
 Reduction = Literal["mean", "sum", "none"]
 Metric = Literal["mrr", "ndcg"]
-Mask = Callable[[Tensor, Tensor], Any]
+Mask = Callable[[Any, Any], Any]
 
 
 def inbatch_pairwise_loss(
@@ -171,9 +171,10 @@ class InBatchPairwiseLoss(nn.Module):
     Parameters
     ----------
     relevant_mask : callable, optional
-        ``relevant_mask(query_rows (b, 1), document_rows (1, m)) -> (b, m)``, True where a document is known to answer
-        the query, such as ``Positives.known``; such pairs never count. Needs ``rows`` at each call. Without it the own
-        positive alone is left out, so that two queries of one positive push it away: draw batches that have no two.
+        ``relevant_mask(query_rows (b, 1), document_rows (1, m)) -> (b, m)`` on int arrays, True where a document is
+        known to answer the query, such as ``Positives.known``; such pairs never count. Needs ``rows`` at each call.
+        Without it the own positive alone is left out, so that two queries of one positive push it away: draw batches
+        that have no two.
     random : bool, default=True
         Whether other queries' positives count; False is training on static hard negatives alone, as a comparison.
     scale : float, default=1.0

@@ -129,6 +129,9 @@ class Share(nn.Module):
 class Steps(nn.Module):
     """What ADORE does around the trainer's steps: refresh, loss, and what is told."""
 
+    step: Tensor
+    sums: Tensor
+
     def __init__(
         self,
         trainer: Any,
