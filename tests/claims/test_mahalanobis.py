@@ -2,8 +2,14 @@
 
 import pytest
 
-from trueneg.claims.mahalanobis import MahalanobisHarsh, MahalanobisUnknown
+from trueneg.claims.mahalanobis import MahalanobisAttacks, MahalanobisHarsh, MahalanobisUnknown
 from trueneg.core.errors import ClaimNotRun
+
+
+def test_the_long_claim_says_so():
+    """A claim that takes minutes must not start without being asked to."""
+    with pytest.raises(ClaimNotRun, match="--full"):
+        MahalanobisAttacks().run(0)
 
 
 @pytest.mark.slow

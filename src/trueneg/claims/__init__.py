@@ -24,6 +24,7 @@ CLAIMS: dict[str, str] = {
     "loki-photographs": "trueneg.claims.loki:LokiPhotographs",
     "loki-random-trees": "trueneg.claims.loki:LokiRandomTrees",
     "loki-zero-shot": "trueneg.claims.loki:LokiZeroShot",
+    "mahalanobis-attacks": "trueneg.claims.mahalanobis:MahalanobisAttacks",
     "mahalanobis-harsh": "trueneg.claims.mahalanobis:MahalanobisHarsh",
     "mahalanobis-unknown": "trueneg.claims.mahalanobis:MahalanobisUnknown",
     "max-logit-omniglot": "trueneg.claims.max_logit:MaxLogitOmniglot",
