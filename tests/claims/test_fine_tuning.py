@@ -58,6 +58,7 @@ def compared():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_lists_are_equal_in_yield_and_ours_is_as_hard(compared):
     """Fewer false negatives may not be bought by fewer or by easier ones; a perfect second opinion leaves none."""
     one, _, draw = compared
@@ -71,6 +72,7 @@ def test_the_lists_are_equal_in_yield_and_ours_is_as_hard(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_trainer_moves_the_adapter_and_repeats_itself(compared):
     """The peer's own trainer must really train, the same for the same seed, and see the training queries only."""
     one, retriever, draw = compared
@@ -88,6 +90,7 @@ def test_the_trainer_moves_the_adapter_and_repeats_itself(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_claim_holds_and_its_control_fails():
     """The whole claim under one seed."""
     try:

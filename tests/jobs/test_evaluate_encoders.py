@@ -381,6 +381,7 @@ def test_the_encoders_to_hold_others_to_are_encoders(encoder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_chance_is_last_on_real_tasks(tmp_path):
     """News groups, paraphrases and Cranfield: a sentence encoder before latent words, chance behind all."""
     pytest.importorskip("sentence_transformers", reason="needs the extra text")
