@@ -64,7 +64,7 @@ class StarStability:
     paper = _PAPER
     statement = (
         "Vaswani as in adore-random, one static hard negative of the first 200 a query: over four epochs the mean "
-        "number of documents above the positive, on 300 queries held out, spreads (standard deviation over points of "
+        "number of documents above the positive, on 1,000 queries held out, spreads (standard deviation over points of "
         "training) with STAR at most half as much as with each query's static negatives alone, and the lists of the "
         "start end up at a mean rank above 200 with these and below with STAR. Whether ADORE after STAR beats either "
         "alone is told, whatever it is"
@@ -208,12 +208,12 @@ class _World:
             return encoder(self.torch.from_numpy(self.asked)).numpy()
 
     def mean_error(self, encoder: Any) -> float:
-        """Return how many documents are above the one positive, on 300 test queries."""
+        """Return how many documents are above the one positive, on 1,000 test queries."""
         from trueneg.mine.star_adore import Search
 
         with self.torch.no_grad():
-            now = encoder(self.tested[:300]).numpy()
-        return float(Search(self.documents).ranks(now, self.test[:300, None]).mean() - 1)
+            now = encoder(self.tested[:1000]).numpy()
+        return float(Search(self.documents).ranks(now, self.test[:1000, None]).mean() - 1)
 
     def arm(self, *, random: bool = False, start: Any = None, epochs: int = 2, **how: Any) -> Floats:
         """Train one arm; return the reciprocal rank of each test query."""
