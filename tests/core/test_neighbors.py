@@ -313,7 +313,7 @@ def test_one_array_equals_brute_force(way, seed, kind, k, metric, tile, grouped)
 def test_scan_compiles_where_nothing_can_be_cached(monkeypatch):
     """An install that nobody may write to, without a home, still gets its compiled scan."""
     numba = pytest.importorskip("numba")
-    from trueneg.core import _neighbors_scan
+    from trueneg.core import _neighbors_cells
 
     def njit(*, cache=False, **options):
         if cache:
@@ -321,8 +321,8 @@ def test_scan_compiles_where_nothing_can_be_cached(monkeypatch):
             raise RuntimeError(message)
         return numba.jit(nopython=True, **options)
 
-    monkeypatch.setattr(_neighbors_scan.numba, "njit", njit)
-    add = _neighbors_scan._compiled()(lambda a, b: a + b)
+    monkeypatch.setattr(_neighbors_cells.numba, "njit", njit)
+    add = _neighbors_cells._compiled()(lambda a, b: a + b)
     assert add(2, 3) == 5
 
 

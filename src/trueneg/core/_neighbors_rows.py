@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trueneg.core._neighbors_scan import _compiled
+from trueneg.core._neighbors_cells import _compiled
 
 
 @_compiled()

@@ -16,12 +16,11 @@ A cell is a float32, or the upper half of one (bfloat16, as int16). Such a score
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from numba.extending import overload
+
+from trueneg.core._neighbors_cells import _bound, _compiled, _lower, _lows, _pack, _packed_score, _rising, _value
 
 _AHEAD = 32  # cells whose queries are fetched before their turn
 _LIST = 256  # cells noted before they are handed to their queries
@@ -31,19 +30,6 @@ _TOP = np.uint64(58)
 _PLACES = np.zeros(64, dtype=np.int64)
 for _place in range(64):
     _PLACES[((1 << _place) * int(_BRUIJN) % 2**64) >> 58] = _place
-
-
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function, and keep its machine code for the next process where some folder can be written."""
-    options |= {"nogil": True, "error_model": "numpy"}
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # numba found no folder that it may write
-            return numba.njit(**options)(function)
-
-    return decorate
 
 
 # Only the sum inside a pair may be reordered: it depends on d alone, never on the block.
@@ -132,53 +118,6 @@ def _select(cells: Any, n: int, k: int) -> None:
             low = i
         else:
             return
-
-
-@_compiled()
-def _pack(score: float, row: int) -> Any:
-    """Put a float32 score and a pool row into one whole number that grows with the score."""
-    bits = np.float32(score).view(np.int32)
-    return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | np.int64(row)
-
-
-@_compiled()
-def _packed_score(cell: int) -> Any:
-    """Take the score back out."""
-    bits = np.int32(cell >> 32)
-    return np.int32(bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(np.float32)
-
-
-def _value(cell: Any) -> Any:
-    """Return the score of a cell."""
-
-
-def _rising(cell: Any) -> Any:
-    """Return a number of the cell's own size that grows with the score."""
-
-
-def _bound(low: float, cell: Any) -> Any:
-    """Return the floor as `_rising` would, rounded down: what reaches the floor reaches it."""
-
-
-@overload(_value, strict=False)
-def _value_of(cell: Any) -> Callable[..., Any]:
-    if isinstance(cell, numba.types.Integer):
-        return lambda cell: np.int32(np.int32(cell) << 16).view(np.float32)
-    return lambda cell: cell
-
-
-@overload(_rising, strict=False)
-def _rising_of(cell: Any) -> Callable[..., Any]:
-    if isinstance(cell, numba.types.Integer):
-        return lambda cell: np.int16(cell ^ ((cell >> 15) & 0x7FFF))
-    return lambda cell: cell
-
-
-@overload(_bound, strict=False)
-def _bound_of(low: Any, cell: Any) -> Callable[..., Any]:
-    if isinstance(cell, numba.types.Integer):
-        return lambda low, cell: np.int16(_pack(low, 0) >> 48)
-    return lambda low, cell: low
 
 
 @_compiled()
@@ -313,14 +252,6 @@ def _flush(n: int, who: Any, what: Any, state: Any, one: Any, two: Any, exclude:
 
 
 @_compiled()
-def _lower(lows: Any, floor: Any, b: int) -> None:
-    """Take over the floors of the columns as they are now."""
-    for run in range(lows.shape[0]):
-        for j in range(64):
-            lows[run, j] = _bound(floor[b + run * 64 + j], lows[run, j])
-
-
-@_compiled()
 def scan(
     block: Any, a: int, b: int, both: bool, state: Any, one: Any, two: Any, exclude: Any, margin: Any, how: Any
 ) -> None:
@@ -333,8 +264,9 @@ def scan(
     """
     floor = state[2]
     runs = block.shape[1]
-    lows = np.empty((runs if both else 0, 64), dtype=block.dtype)
-    _lower(lows, floor, b)
+    lows = _lows(floor, b if both else 0, runs, block)
+    if both:
+        _lower(lows, floor, b)
     # One row may be excluded, so that one more must lie above; groups may ban any number.
     k = state[0].shape[1] + (1 if exclude.shape[0] > 0 else 0)
     opens = k <= runs * 64 and one[2].shape[0] == 0
