@@ -24,8 +24,8 @@ _LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # off: all of Ray's servers listen on the loopback address only
 }
 _NEAR = ("127.0.0.1", "localhost", "::1")  # Ray would look for these under the machine's address in its network
-# Of a batch whose worker died: without end, as is Ray Data's way, a batch that kills each would hang all. They are set by
-# arguments that Ray takes until 2.64, hence the bound in the extra.
+# Of a batch whose worker died: without end, as is Ray Data's way, a batch that kills each would hang all. They are set
+# by arguments that Ray takes until 2.64, hence the bound in the extra.
 _RETRIES = 4
 _ANSWER_S = 5.0  # seconds to wait for the first answer of a cluster: Ray itself would try for minutes
 
