@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -325,7 +326,9 @@ def _context(ray: Any) -> Iterator[None]:
     for name, value in ours.items():
         setattr(settings, name, value)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+            yield
     finally:
         for name, value in before.items():
             setattr(settings, name, value)
