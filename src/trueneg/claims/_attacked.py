@@ -41,7 +41,7 @@ def attacked(learn: int, rows: int) -> Attacked:
     with on_threads(1):
         net = _with_head(base, stage_values(base, X)[-1], y)
     known = np.ascontiguousarray(np.moveaxis(pixels(X, SIDE), 3, 1))
-    test = np.ascontiguousarray(np.moveaxis(pixels(sets["test"].X[:rows], SIDE), 3, 1)).astype(np.float32) / 255
+    test = np.ascontiguousarray(np.moveaxis(pixels(sets["test"].X[:rows], SIDE), 3, 1), np.float32) / np.float32(255)
     layers = [*(f"base.{stage}" for stage in STAGES), "last"]
     made = {
         "layers": MahalanobisDetector(net, layers=layers).fit(known, y),
