@@ -51,7 +51,8 @@ lint: $(V)/.lint ## style, types and import contracts
 	$(BIN)/lint-imports
 
 bench: $(V)/.test ## us and the peers on the same input
-	$(PIP) "faiss-cpu>=1.9" "mlxtend>=0.23" "pyTsetlinMachine==0.6.6" "pytorch-ood==0.4.0"
+	$(PIP) "faiss-cpu>=1.9" "mlxtend>=0.23" "pyTsetlinMachine==0.6.6"
+	$(PIP) --no-deps "pytorch-ood==0.4.0"
 	$(BIN)/python -m benchmarks
 
 clean: ## remove the environment
