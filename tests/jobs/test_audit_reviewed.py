@@ -18,6 +18,7 @@ import trueneg
 from trueneg.core.errors import InputError
 from trueneg.core.survey import estimate, plan, worlds
 from trueneg.data.writers import write_table
+from trueneg.jobs.audit import prepare
 from trueneg.jobs.audit import run as audit_run
 from trueneg.jobs.audit.folder import AuditFolder
 from trueneg.jobs.audit.measured import reviewed_two_class
@@ -139,7 +140,7 @@ def test_answered_rows_are_settled(loop):
 
 def test_the_base_ranking_stays_so_that_rounds_add_up(loop, tmp_path, monkeypatch):
     """Answers move no probability that the sample was drawn with; no model is fitted again; a second round narrows."""
-    monkeypatch.setattr(audit_run, "out_of_fold", lambda *_, **__: pytest.fail("fitted again"))
+    monkeypatch.setattr(prepare, "out_of_fold", lambda *_, **__: pytest.fail("fitted again"))
     shutil.copytree(loop.path.parent, tmp_path / "copy")
     second = SimpleNamespace(**vars(loop))
     second.path, second.out = tmp_path / "copy" / "data.parquet", tmp_path / "copy" / "data.trueneg"
@@ -328,7 +329,7 @@ def test_words_are_cut_once(tmp_path, monkeypatch):
     table = pa.table({"text": text, "size": rng.normal(size=300), "label": np.where(y == 1, "yes", "no").tolist()})
     options = {"label": "label", "positive": "yes", "text": ["text"], "cache": tmp_path / "kept"}
     first = trueneg.audit(table, **options)
-    monkeypatch.setattr(audit_run, "represent", lambda *_, **__: pytest.fail("represented again"))
+    monkeypatch.setattr(prepare, "represent", lambda *_, **__: pytest.fail("represented again"))
     second = trueneg.audit(table, **options)
     for report in (first.report, second.report):
         report.pop("generated")

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 import trueneg
+from trueneg.jobs.audit import prepare, thorough
 from trueneg.jobs.audit import run as audit_run
-from trueneg.jobs.audit import thorough
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.represent import Representation
 
@@ -84,7 +84,7 @@ def test_the_report_tells_what_it_did_and_every_row_has_neighbours(monkeypatch, 
     assert "neighbours of every row" in saw
     assert deep.report["options"]["thorough"] is True
     assert "thorough" not in usual.report["options"]
-    monkeypatch.setattr(audit_run, "thorough_out_of_fold", lambda *_, **__: pytest.fail("fitted again"))
+    monkeypatch.setattr(prepare, "thorough_out_of_fold", lambda *_, **__: pytest.fail("fitted again"))
     again = trueneg.audit(table, thorough=True, **options)
     assert again.report["findings"] == deep.report["findings"]
     counts = []

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trueneg.core.intervals import wilson
-from trueneg.jobs.audit.run import Audit, audit
+from trueneg.jobs.audit.outcome import Audit
+from trueneg.jobs.audit.run import audit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from trueneg.jobs.audit.run import Audit, audit
+from trueneg.jobs.audit.outcome import Audit
+from trueneg.jobs.audit.run import audit
 
 __all__ = ["Audit", "audit"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,115 +10,29 @@ import numpy as np
 from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line, read_frame, read_table
 from trueneg.data.sniff import roles as sniff_roles
-from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.again import OWN
 from trueneg.jobs.audit.checks import load
 from trueneg.jobs.audit.context import Context
-from trueneg.jobs.audit.findings import SEVERITIES, Finding
-from trueneg.jobs.audit.folder import _NOT_COLUMNS, PAIRS, Ranking, layout_of, save_rankings, source_of
+from trueneg.jobs.audit.findings import Finding
+from trueneg.jobs.audit.folder import _NOT_COLUMNS, Ranking, layout_of
 from trueneg.jobs.audit.images import ImageColumn, suspect_images
-from trueneg.jobs.audit.keep import packed, unpacked
 from trueneg.jobs.audit.listing import suspects_table
-from trueneg.jobs.audit.out_of_fold import out_of_fold
+from trueneg.jobs.audit.outcome import Audit
 from trueneg.jobs.audit.page import SHOWN_SUSPECTS, beside, commands_into, lead_on, page_of, report_of
-from trueneg.jobs.audit.represent import Representation, represent
+from trueneg.jobs.audit.prepare import table_context
 from trueneg.jobs.audit.reviewed import find_review
 from trueneg.jobs.audit.settings import read_settings
-from trueneg.jobs.audit.stages import Stages, data_hash
+from trueneg.jobs.audit.stages import data_hash
 from trueneg.jobs.audit.suspicion import doubted
-from trueneg.jobs.audit.thorough import thorough_out_of_fold
-from trueneg.jobs.audit.trust import why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pyarrow as pa
 
     from trueneg.data.sniff import Roles
 
 KINDS = ("table", "multilabel", "attempts", "retrieval")
 LATER = ("versions", "boxes", "bags")
 LEFT_OUT = "left out by --select or --ignore"
-
-
-@dataclass
-class Audit:
-    """The outcome of an audit: the findings in order, the suspects, the report as one dict.
-
-    ``suspects_arrow`` holds one row a suspect, most probable first; ``suspects`` is the same as a
-    frame of the type that came in (an Arrow table where a file came in). ``rankings`` holds every cell that a
-    direction of error can touch, suspected or not, by finding code; ``neighbors`` the nearest labelled rows.
-    ``folder`` is where it belongs: beside the file that was audited, None for a frame. ``pairs`` is the table of the
-    pairs of a retrieval collection that a review is drawn from.
-    """
-
-    findings: list[Finding]
-    report: dict[str, Any]
-    suspects_arrow: pa.Table
-    frame_kind: str = "arrow"
-    folder: Path | None = None
-    rankings: dict[str, Ranking] = field(default_factory=dict)
-    neighbors: np.ndarray | None = None
-    pairs: Any = None
-
-    @property
-    def suspects(self) -> Any:
-        """The suspects as a frame of the user's own kind."""
-        if self.frame_kind == "pandas":
-            return self.suspects_arrow.to_pandas()
-        if self.frame_kind == "polars":
-            import polars as pl
-
-            return pl.from_arrow(self.suspects_arrow)
-        return self.suspects_arrow
-
-    @property
-    def crashed(self) -> bool:
-        """Whether a check failed on a fault of its own; the others went on."""
-        return any(f.status == "error" for f in self.findings)
-
-    def fails_on(self, severity: str) -> bool:
-        """Whether a finding of this severity or worse stands."""
-        bar = SEVERITIES.index(severity)
-        return any(f.status == "finding" and SEVERITIES.index(f.severity) <= bar for f in self.findings)
-
-    def _repr_html_(self) -> str:
-        import html
-
-        from trueneg.report.html import render
-
-        page = html.escape(render(self.report), quote=True)
-        return f'<iframe srcdoc="{page}" style="width:100%;height:800px;border:0" sandbox="allow-scripts"></iframe>'
-
-    def save(self, out: str | Path | None = None) -> Path:
-        """Write ``audit.json``, ``report.html``, ``suspects.parquet`` and ``suspects.csv``; return the folder.
-
-        By default ``folder``; a frame has none and needs ``out``. The commands in the report name the folder.
-        Everything is drawn before the first file is written, and all files take their place together. What
-        ``review``, ``repair`` and ``compare`` need beside these lies in ``.stages``. The CSV is for people: a text that
-        a spreadsheet would run has an apostrophe before it. The Parquet file is the exact copy, for programs.
-        """
-        from trueneg.data.spreadsheet import guarded
-        from trueneg.data.writers import atomic_folder, write_table
-        from trueneg.report.files import dump
-        from trueneg.report.html import render
-
-        if out is None and self.folder is None:
-            raise InputError("the audit of a frame has no place of its own; say save('FOLDER')")
-        folder = Path(out if out is not None else str(self.folder))
-        lead_on(self.report, folder)
-        commands_into(self.findings, self.report)
-        page = render(self.report)
-        self.report["input"]["source"] = source_of(self.report["input"]["path"], folder)
-        with atomic_folder(folder) as new:
-            save_rankings(new, self.rankings, self.neighbors)
-            if self.pairs is not None:
-                write_table(self.pairs.arrow, new / PAIRS)
-            write_table(self.suspects_arrow, new / "suspects.parquet")
-            write_table(guarded(self.suspects_arrow), new / "suspects.csv")
-            (new / "report.html").write_text(page, encoding="utf-8", errors="replace")
-            dump(self.report, new / "audit.json")
-        return folder
 
 
 def audit(
@@ -219,7 +132,7 @@ def audit(
     elif roles.kind == "multilabel":
         result = _multilabel(table, roles, path, frame_kind, options, say=say, chosen=chosen, reviewed=answers)
     else:
-        context = _context(table, roles, path, options, say=say, cache=cache, reviewed=answers)
+        context = table_context(table, roles, path, options, say=say, cache=cache, reviewed=answers)
         result = _table(table, context, frame_kind, chosen, image_named="image" in options)
     return _remember(result, options, table, roles, folder)
 
@@ -397,82 +310,6 @@ def _attempts(
     report["input"]["saw"] = [*table.notes, *roles.notes, *context.notes]
     rankings = {"TN601": context.ranking} if listed and len(context.doubted) else {}
     return Audit(findings, report, suspects, kind, rankings=rankings)
-
-
-def _context(
-    table: Any, roles: Roles, path: str, options: dict[str, Any], *, say: Any, cache: Any, reviewed: dict[str, Any]
-) -> Context:
-    """Represent the rows, get their probabilities, and put what every check looks at together."""
-    arrow, seed, quick = table.arrow, options["seed"], options["quick"]
-    thorough = options.get("thorough", False)
-    codes, classes = roles.codes(table)
-    groups = None
-    if roles.group:
-        groups = np.asarray(arrow[roles.group].dictionary_encode().combine_chunks().indices.fill_null(-1))
-    trusted = trusted_mask(table, roles.trusted) if roles.trusted else None
-    key = {} if cache is None else {"data": data_hash(arrow), "seed": seed, "roles": vars(roles) | {"notes": None}}
-    stages = Stages(None if cache is None else Path(cache), key)
-    data = None
-    if roles.numeric or roles.categorical or roles.text or roles.image or roles.embedding or not roles.proba:
-        say("representation")
-        named = "image" in options
-        data = _represented(stages, table, roles, seed=seed, named=named, quick=quick, say=say)
-        stages.key["content"] = data.digest
-    probability, model, told = None, "no model (--quick)", ""
-    if roles.proba:
-        probability, model = roles.proba_matrix(table), "given probabilities"
-    elif not quick and data is not None:
-        learn = _learnt_thoroughly if thorough else _learnt
-        probability, model, told = learn(stages, data, codes, len(classes), groups, seed, say)
-    context = Context(
-        arrow, roles, codes, list(classes), path, seed, quick, data, probability, model, groups, trusted, say, stages
-    )
-    context.reviewed, context.thorough = reviewed, thorough
-    context.notes += [told] if told else []
-    if thorough and told:
-        context.notes.append("--thorough looked up the neighbours of every row and drew five times the resamples")
-    reason = why_not(context)
-    context.notes += [reason] if reason else []
-    if "miss_rate" in options or "false_alarm_rate" in options:
-        context.noise_rates = (options.get("miss_rate", 0.0), options.get("false_alarm_rate", 0.0))
-    return context
-
-
-def _represented(
-    stages: Stages, table: Any, roles: Roles, *, seed: int, named: bool, quick: bool, say: Any
-) -> Representation:
-    """Represent the rows; words are cut and decomposed once, so that an audit after a review does not wait for them."""
-
-    def made() -> Representation:
-        return represent(table, roles, random_state=seed, image_named=named, quick=quick, progress=say)
-
-    if stages.folder is None or not roles.text or roles.image:
-        return made()  # numbers are read as fast as a kept copy, and image files stand outside the table
-    return unpacked(stages.get("words-quick" if quick else "words", lambda: packed(made())))
-
-
-def _learnt(
-    stages: Stages, data: Representation, codes: np.ndarray, n_classes: int, groups: Any, seed: int, say: Any
-) -> tuple[np.ndarray, str, str]:
-    def make() -> dict[str, np.ndarray]:
-        proba, model = out_of_fold(data, codes, n_classes, groups=groups, random_state=seed, progress=say)
-        return {"proba": proba, "model": np.asarray(model)}
-
-    kept = stages.get("out-of-fold", make)
-    return kept["proba"], str(kept["model"]), ""
-
-
-def _learnt_thoroughly(
-    stages: Stages, data: Representation, codes: np.ndarray, n_classes: int, groups: Any, seed: int, say: Any
-) -> tuple[np.ndarray, str, str]:
-    def make() -> dict[str, np.ndarray]:
-        proba, model, told = thorough_out_of_fold(
-            data, codes, n_classes, groups=groups, random_state=seed, progress=say
-        )
-        return {"proba": proba, "model": np.asarray(model), "told": np.asarray(told)}
-
-    kept = stages.get("out-of-fold-thorough", make)
-    return kept["proba"], str(kept["model"]), str(kept["told"])
 
 
 def _images_left_out(context: Context) -> bool:

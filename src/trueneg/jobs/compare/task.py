@@ -14,7 +14,7 @@ from trueneg.data.readers import read_frame, read_table
 from trueneg.data.sniff import roles as sniff_roles
 from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.folder import _NOT_COLUMNS, AuditFolder
-from trueneg.jobs.audit.run import Audit
+from trueneg.jobs.audit.outcome import Audit
 from trueneg.jobs.audit.stages import data_hash
 from trueneg.jobs.compare.features import Features
 

@@ -24,7 +24,7 @@ from trueneg.jobs.repair.source import Source, changed, look
 from trueneg.jobs.repair.values import Written, wanted_values, written
 
 if TYPE_CHECKING:
-    from trueneg.jobs.audit.run import Audit
+    from trueneg.jobs.audit.outcome import Audit
 
 KINDS = ("table", "multilabel")
 _LISTED = ["row", "key", "finding", "given", "proposed", "probability", "reason"]

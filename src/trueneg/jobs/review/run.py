@@ -14,8 +14,8 @@ from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line
 from trueneg.data.writers import atomic
 from trueneg.jobs.audit.folder import AuditFolder
+from trueneg.jobs.audit.outcome import Audit
 from trueneg.jobs.audit.page import beside
-from trueneg.jobs.audit.run import Audit
 from trueneg.jobs.review.answers import join
 from trueneg.jobs.review.draw import Forecast, N, choose, draw, forecast, set_aside, sheet_lines
 from trueneg.jobs.review.page import Shown, page
