@@ -80,6 +80,41 @@ def _learning(**options):
     return lambda c: clean.ConfidentLearning(**options).fit(None, c.y, pred_proba=c.proba, groups=c.groups)
 
 
+def _pairs(**options):
+    """Fit the corrector on pairs whose selection column is not the relevance columns."""
+
+    def call(c):
+        labels = np.where(c.positive == 1, 1, -1)
+        return clean.PoolingBiasCorrector(unpooled="allow", **options).fit(
+            c.groups, np.arange(len(c.y)), c.X, c.score[:, None], labels
+        )
+
+    return call
+
+
+def _lists(c):
+    return list(clean.ListSampler(c.groups, c.positive, random_state=0))
+
+
+def _coupled(make):
+    def call(c):
+        torch = pytest.importorskip("torch")
+        score = torch.as_tensor(np.asarray(c.score, dtype=np.float32))[None]
+        labels = torch.as_tensor(np.where(c.positive == 1, 1, -1))[None]
+        return make()(score, -score, labels).numpy()
+
+    return call
+
+
+def _shards(c):
+    half, n = len(c.X) // 2, len(c.X)
+    parts = [
+        neighbors.shard_top_k(c.X, c.X[a:b], 3, start=a, n_pool=n, exclude=np.arange(n))
+        for a, b in ((0, half), (half, n))
+    ]
+    return neighbors.merge_top_k(parts).result()
+
+
 CALLS = {
     "ConfidentLearning": _learning(),
     "ConfidentLearning, both": _learning(filter_by="both"),
@@ -92,6 +127,15 @@ CALLS = {
     "NeighborNegativeCleaner, extrinsic": lambda c: clean.NeighborNegativeCleaner(
         negative_label=0, strategy="extrinsic"
     ).fit(c.X, c.y, trusted=np.arange(len(c.y)) % 3 == 0),
+    "PoolingBiasCorrector": _pairs(),
+    "PoolingBiasCorrector, em": _pairs(loss="em"),
+    "ListSampler": _lists,
+    "CoupledLoss": _coupled(lambda: clean.CoupledLoss()),
+    "coupled_loss": _coupled(lambda: clean.coupled_loss),
+    "estimate_false_negative_rate": lambda c: clean.estimate_false_negative_rate(c.score),
+    "estimate_false_negative_rate, reviewed": lambda c: clean.estimate_false_negative_rate(
+        c.score, reviewed=c.positive
+    ),
     "SuspectRanker": lambda c: clean.SuspectRanker().fit(None, c.y, pred_proba=c.proba, groups=c.groups),
     "SuspectRanker, from X": lambda c: clean.SuspectRanker().fit(c.X, c.y, groups=c.groups),
     "confident_joint": lambda c: clean.confident_learning.confident_joint(c.y, c.proba),
@@ -126,6 +170,8 @@ CALLS = {
     "top_k": lambda c: neighbors.top_k(c.X, c.X, 3, exclude=np.arange(len(c.y))),
     "top_k, groups": lambda c: neighbors.top_k(c.X, c.X, 3, query_groups=c.groups, pool_groups=c.groups),
     "top_k, zero vectors": lambda c: neighbors.top_k(0 * c.X, 0 * c.X, 50, metric="euclidean"),
+    "shard_top_k": _shards,
+    "merge_top_k": _shards,
     "agreement": lambda c: survey.agreement(c.positive, _decided(c)),
     "estimate": _estimate,
     "worlds": _worlds,
