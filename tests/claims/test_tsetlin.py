@@ -24,6 +24,7 @@ def test_the_paired_test_counts_documents_on_which_one_errs():
     assert claim._mcnemar(y, y, np.r_[np.zeros(10), 1, 1]) == pytest.approx(2 / 2**10)
 
 
+@pytest.mark.slow
 def test_sabotages_take_away_what_they_name():
     """A sabotage that changed nothing would make the claim prove nothing."""
     rng = np.random.default_rng(0)
@@ -79,6 +80,7 @@ def _reviews(root, n=60):
                 (place / f"{i}_{rating}.txt").write_text("<br />".join(rng.permutation(said)), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_claim_on_reviews_runs_where_the_folder_is(monkeypatch, tmp_path):
     """A claim that counted as held without its data would claim what nobody saw."""
     monkeypatch.setenv("TRUENEG_DATA", str(tmp_path))

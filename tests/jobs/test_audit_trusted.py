@@ -129,6 +129,7 @@ def test_metrics_on_trusted_rows_stand_beside_all_rows():
     assert f"on the {trusted.sum():,} trusted rows f1 is" in _found(result, "TN301").message
 
 
+@pytest.mark.slow
 def test_intervals_on_trusted_rows_cover(monkeypatch):
     """Over many random choices of 300 trusted rows the intervals hold the figures of all rows as often as they say."""
     monkeypatch.setattr(measured, "AREA_DRAWS", 2)

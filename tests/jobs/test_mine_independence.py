@@ -59,6 +59,7 @@ mine(folder, out, Options(rule="none", n=2))
 """
 
 
+@pytest.mark.slow
 def test_a_kill_while_encoding_loses_nothing(folder, tmp_path):
     """SIGKILL between two shards of an encoder: the next run encodes what is left and no more, to the same list."""
 

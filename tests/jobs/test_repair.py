@@ -563,6 +563,7 @@ def test_another_frame_is_refused():
         trueneg.repair(result, action="flag", top=1)
 
 
+@pytest.mark.slow
 def test_file_and_frame_agree_over_many_batches(tmp_path):
     """A file of several batches is repaired as the whole is: row numbers go on from batch to batch."""
     n = 150_000

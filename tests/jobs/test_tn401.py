@@ -57,6 +57,7 @@ def _digits():
     return X, y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [_digits, _pendigits])
 def test_planted_rows_of_a_held_out_class_rank_first(data):
     """Protects the order: over held-out classes its mean AUROC is above that of the nearest row alone."""

@@ -188,6 +188,7 @@ def _simulated(rng, n, classes=("negative", "neutral", "positive")):
     return np.array(classes)[truth], np.array(classes)[said]
 
 
+@pytest.mark.slow
 def test_corrected_shares_cover_the_truth():
     """Intervals of the corrected shares must hold the true ones, and be nearer than the labels' own."""
     rng = np.random.default_rng(3)

@@ -37,6 +37,7 @@ def test_it_tells_the_sheet_from_the_space_around_it():
     assert model.losses_[-1] < model.losses_[0]
 
 
+@pytest.mark.slow
 def test_without_curvature_it_is_a_plain_network():
     """Protects the baseline of every comparison: curvature 0 trains, and differs."""
     known, odd = rows()

@@ -169,6 +169,7 @@ def test_points_near_the_boundary_are_exact_enough_in_float64_and_drawn_back():
     assert distance(rim[:1], rim[1:], c).item() == pytest.approx(want, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_compiled_and_under_autocast_the_answers_are_the_same():
     """Protects deployments: the head is traced whole, and autocast does not lower its type."""
     torch.manual_seed(0)

@@ -44,6 +44,7 @@ def _flows(n, seed=0, attacks=0.3):
     return frame, kind
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(1, 1200),
     rate=st.sampled_from([0.001, 0.01, 0.05, 0.3]),

@@ -98,6 +98,7 @@ def test_float32_stays_float32_and_is_not_widened_on_the_way():
     assert peak < 2.5 * out[0].nbytes
 
 
+@pytest.mark.slow
 def test_nominal_columns_need_no_one_hot_table():
     """A few columns of many levels must not cost levels times rows; the peer's memory is the measure."""
     rng = np.random.default_rng(3)

@@ -68,6 +68,7 @@ def test_a_linear_model_is_calibrated_again(sampler):
     assert p.mean() < 0.2
 
 
+@pytest.mark.slow
 def test_recalibration_repairs_a_forest_that_prior_correction_does_not():
     """A flexible model is no prior shift: out-of-fold recalibration must give the better log loss."""
     X, y, _ = _logit(3000, 2)

@@ -164,6 +164,7 @@ def test_the_three_baselines_are_always_there():
     assert len({r.title for r in REMEDIES}) == len(REMEDIES)
 
 
+@pytest.mark.slow
 def test_same_seed_same_report_whatever_runs_beside(make, monkeypatch):
     """A comparison is reproducible, and the number of threads is no part of the result."""
     import joblib
