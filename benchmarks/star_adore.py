@@ -1,8 +1,8 @@
 """A step of ADORE: its search, and the whole of it, against what people run now.
 
-Search: 32 queries over 300,000 x 384 float32 documents in memory, k = 200, the mean of five calls after a warm-up. Peers
-are faiss' flat index (which the released code of the paper searches with) and torch's whole product with ``topk``. Each
-side runs in a process of its own; memory is the peak above what was resident once the documents were there.
+Search: 32 queries over 300,000 x 384 float32 documents in memory, k = 200, the mean of five calls after a warm-up. The
+peers are faiss' flat index (which the released code of the paper searches with) and torch's whole product with ``topk``.
+Each side runs in a process of its own; memory is the peak above what was resident once the documents were there.
 
 Step: the search and the loss with its gradient, on 20,000 documents, where the search does not hide the rest. The peer
 does as the released code does: faiss, then query by query a matrix of all 200 x 200 pairs.
