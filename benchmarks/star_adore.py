@@ -1,7 +1,7 @@
 """A step of ADORE: its search, and the whole of it, against what people run now.
 
 Search: 32 queries over 300,000 x 384 float32 documents in memory, k = 200, the mean of five calls after a warm-up. The
-peers are faiss' flat index (which the released code of the paper searches with) and torch's whole product with ``topk``.
+peers are faiss' flat index (which the released code of the paper searches with) and torch: product and ``topk``.
 Each side runs in a process of its own; memory is the peak above what was resident once the documents were there.
 
 Step: the search and the loss with its gradient, on 20,000 documents, where the search does not hide the rest. The peer
