@@ -12,28 +12,17 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function, and keep its machine code for the next process where some folder can be written."""
-    options |= {"nogil": True, "error_model": "numpy"}
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # numba found no folder that it may write
-            return numba.njit(**options)(function)
-
-    return decorate
+from trueneg.core.compiled import compiled
 
 
-@_compiled()
+@compiled()
 def _pack(score: float, row: int) -> Any:
     """Put a float32 score and a pool row into one whole number that grows with the score."""
     bits = np.float32(score).view(np.int32)
     return (np.int64(bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32) | np.int64(row)
 
 
-@_compiled()
+@compiled()
 def _packed_score(cell: int) -> Any:
     """Take the score back out."""
     bits = np.int32(cell >> 32)

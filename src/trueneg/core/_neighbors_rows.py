@@ -11,23 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from trueneg.core._neighbors_cells import _compiled
+from trueneg.core.compiled import compiled
 
 
-@_compiled()
+@compiled()
 def _half(value: float) -> Any:
     """Round a float32 to bfloat16 (ties to even), as the upper 16 bits; finite values only."""
     bits = np.float32(value).view(np.uint32)
     return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@_compiled()
+@compiled()
 def _whole(half: int) -> Any:
     """Return the float32 that a bfloat16 stands for."""
     return np.uint32(np.uint32(half) << np.uint32(16)).view(np.float32)
 
 
-@_compiled(fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def measure(rows: Any, unit: bool, norms: Any, lost: Any) -> None:
     """Write the length of each row, and of what rounding takes from it (with ``unit``, from the row over its length).
 
@@ -50,7 +50,7 @@ def measure(rows: Any, unit: bool, norms: Any, lost: Any) -> None:
         lost[i] = np.sqrt(total)
 
 
-@_compiled()
+@compiled()
 def narrow(rows: Any, factor: Any, out: Any) -> None:
     """Write each row times its factor as bfloat16."""
     for i in range(rows.shape[0]):

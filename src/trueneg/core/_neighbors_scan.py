@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from trueneg.core._neighbors_cells import _bound, _compiled, _lower, _lows, _pack, _packed_score, _rising, _value
+from trueneg.core._neighbors_cells import _bound, _lower, _lows, _pack, _packed_score, _rising, _value
+from trueneg.core.compiled import compiled
 
 _AHEAD = 32  # cells whose queries are fetched before their turn
 _LIST = 256  # cells noted before they are handed to their queries
@@ -33,7 +34,7 @@ for _place in range(64):
 
 
 # Only the sum inside a pair may be reordered: it depends on d alone, never on the block.
-@_compiled(fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def _exact(q: Any, p: Any, size: float, code: int, grid: float) -> float:
     """Score one pair in float64; the order of the sum is the compiler's, and the rounding hides it."""
     value = 0.0
@@ -52,7 +53,7 @@ def _exact(q: Any, p: Any, size: float, code: int, grid: float) -> float:
     return math.ldexp(np.rint(mantissa * grid), exponent - 40) + 0.0
 
 
-@_compiled()
+@compiled()
 def _offer(keys: Any, rows: Any, key: float, row: int) -> None:
     """Replace the root of a heap (the worst of the k best) if the pair is better."""
     if key < keys[0] or (key == keys[0] and row > rows[0]):
@@ -72,7 +73,7 @@ def _offer(keys: Any, rows: Any, key: float, row: int) -> None:
     keys[at], rows[at] = key, row
 
 
-@_compiled()
+@compiled()
 def _sink(heap: Any, k: int, at: int, value: Any) -> None:
     """Put a value in the place ``at`` of a heap of k (the least at the root), and let it sink."""
     while True:
@@ -88,14 +89,14 @@ def _sink(heap: Any, k: int, at: int, value: Any) -> None:
     heap[at] = value
 
 
-@_compiled()
+@compiled()
 def _heapify(heap: Any, k: int) -> None:
     """Order the first k values as a heap."""
     for at in range(k // 2 - 1, -1, -1):
         _sink(heap, k, at, heap[at])
 
 
-@_compiled()
+@compiled()
 def _select(cells: Any, n: int, k: int) -> None:
     """Move the k largest of the first n cells to the front, the least of them to place k - 1 (Hoare's selection)."""
     low, high = 0, n - 1
@@ -120,25 +121,25 @@ def _select(cells: Any, n: int, k: int) -> None:
             return
 
 
-@_compiled()
+@compiled()
 def _lowered(score: float, grain: float) -> Any:
     """Return the least that a score of this size may have been before it was rounded, or may become by it."""
     return score - grain * abs(score) if grain > 0 else score
 
 
-@_compiled()
+@compiled()
 def _below(score: float, slack: float, grain: float) -> Any:
     """Return the least rounded score that something no worse can have, given what the rounding of both can hide."""
     return np.float32(_lowered(score - slack, grain))
 
 
-@_compiled()
+@compiled()
 def _floor(held: int, margin: float, grain: float) -> Any:
     """Return the floor under a held cell: its score less the error of either side."""
     return _below(_lowered(np.float64(_packed_score(held)), grain), 2 * margin, grain)
 
 
-@_compiled()
+@compiled()
 def _score(q: int, n: int, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
     """Score the first n cells that a query holds in float64, and offer them to its heap."""
     keys, rows, floor, held = state[0][q], state[1][q], state[2], state[3]
@@ -154,7 +155,7 @@ def _score(q: int, n: int, state: Any, one: Any, two: Any, margin: Any, how: Any
         floor[q] = max(floor[q], _below(value * factor, margin[q], grain))
 
 
-@_compiled()
+@compiled()
 def _take(q: int, cell: int, floor: Any, held: Any, count: Any) -> bool:
     """Hold one more cell, and tell whether the room is full."""
     if _packed_score(cell) < floor[q]:
@@ -165,7 +166,7 @@ def _take(q: int, cell: int, floor: Any, held: Any, count: Any) -> bool:
     return n + 1 == held.shape[1]
 
 
-@_compiled()
+@compiled()
 def _relieve(q: int, last: bool, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
     """Drop held cells that have fallen below the floor; where ties leave too many, or at last, score them all."""
     floor, held, count = state[2], state[3], state[4]
@@ -186,7 +187,7 @@ def _relieve(q: int, last: bool, state: Any, one: Any, two: Any, margin: Any, ho
     count[q] = kept
 
 
-@_compiled()
+@compiled()
 def _reach(block: Any, i: int, run: int, low: Any) -> Any:
     """Return 64 bits: which cells of a run reach the floor of their row."""
     bits = np.int64(0)
@@ -195,7 +196,7 @@ def _reach(block: Any, i: int, run: int, low: Any) -> Any:
     return bits
 
 
-@_compiled()
+@compiled()
 def _reach_each(block: Any, i: int, run: int, lows: Any) -> Any:
     """Return 64 bits: which cells of a run reach the floors of their columns."""
     bits = np.int64(0)
@@ -204,13 +205,13 @@ def _reach_each(block: Any, i: int, run: int, lows: Any) -> Any:
     return bits
 
 
-@_compiled()
+@compiled()
 def _first_bit(bits: int) -> Any:
     """Return the place of the lowest set bit, looked up by a product (de Bruijn)."""
     return _PLACES[(np.uint64(bits & -bits) * _BRUIJN) >> _TOP]
 
 
-@_compiled()
+@compiled()
 def _open(q: int, i: int, k: int, block: Any, floor: Any, lanes: Any, margin: Any, grain: float) -> None:
     """Give a query its first floor: the k-th best of the lanes' maxima is at most the k-th best of the tile's row."""
     groups = lanes.shape[0] // 64
@@ -232,7 +233,7 @@ def _open(q: int, i: int, k: int, block: Any, floor: Any, lanes: Any, margin: An
     floor[q] = _floor(_pack(lanes[0], 0), margin[q], grain)
 
 
-@_compiled()
+@compiled()
 def _flush(n: int, who: Any, what: Any, state: Any, one: Any, two: Any, exclude: Any, margin: Any, how: Any) -> None:
     """Hand the noted cells to their queries, unless the rules ban them."""
     floor, held, count = state[2], state[3], state[4]
@@ -251,7 +252,7 @@ def _flush(n: int, who: Any, what: Any, state: Any, one: Any, two: Any, exclude:
             _relieve(q, False, state, one, two, margin, how)
 
 
-@_compiled()
+@compiled()
 def scan(
     block: Any, a: int, b: int, both: bool, state: Any, one: Any, two: Any, exclude: Any, margin: Any, how: Any
 ) -> None:
@@ -318,7 +319,7 @@ def scan(
     _flush(n_column, column_who, column_what, state, two, one, exclude, margin, how)
 
 
-@_compiled()
+@compiled()
 def settle(start: int, stop: int, state: Any, one: Any, two: Any, margin: Any, how: Any) -> None:
     """Score all that the queries start...stop still hold."""
     for q in range(start, stop):

@@ -10,13 +10,15 @@ installed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic as _numba_intrinsic
 from numba.extending import models, register_model
+
+from trueneg.core.compiled import compiled as _compiled
 
 __all__ = ["LANES", "and_", "andnot", "any_", "compiled", "load", "or_", "popcount", "spread", "store", "xor"]
 __all__ += ["scatter", "xorshift"]
@@ -44,17 +46,8 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, _BLOCK)
 
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function, and keep its machine code for the next process where some folder can be written."""
-    options |= {"nogil": True, "error_model": "numpy", "boundscheck": False}
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # numba found no folder that it may write
-            return numba.njit(**options)(function)
-
-    return decorate
+# The loops read at addresses: there are no bounds to check.
+compiled = partial(_compiled, boundscheck=False)
 
 
 def _constant(value: int) -> ir.Constant:
