@@ -43,6 +43,14 @@ def test_help_and_refusals_load_no_heavy_library(arguments):
     assert done.stderr.strip().splitlines()[-1] == "[]", done.stderr
 
 
+def test_every_room_is_reached_from_the_package():
+    """``trueneg.losses`` after ``import trueneg`` must be there for each room and door that is."""
+    root = Path(__file__).parents[1] / "src" / "trueneg"
+    there = sorted(path.parent.name for path in root.glob("*/__init__.py") if path.parent.name != "cli")
+    done = _python(f"import trueneg\nfor name in {there!r}:\n    getattr(trueneg, name)")
+    assert done.returncode == 0, done.stderr
+
+
 def test_bad_argument_exits_with_2_or_1_and_no_traceback():
     """An unknown option must be one message, never a traceback."""
     done = subprocess.run(

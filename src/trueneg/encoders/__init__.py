@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from trueneg.core.lazy import loader
 
 _PUBLIC = {
     "CachedEncoder": "text",
@@ -24,14 +23,5 @@ _PUBLIC = {
 }
 __all__ = sorted(_PUBLIC)
 
-
-def __getattr__(name: str) -> Any:
-    """Load an encoder when it is first asked for: torch takes seconds to import."""
-    if name in _PUBLIC:
-        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Load an encoder when it is first asked for: torch takes seconds to import.
+__getattr__, __dir__ = loader(__name__, _PUBLIC)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from trueneg.core.lazy import loader
 
 _PUBLIC = {
     "AlarmBudget": "intrusion",
@@ -26,14 +25,5 @@ _PUBLIC = {
 }
 __all__ = sorted(_PUBLIC)
 
-
-def __getattr__(name: str) -> Any:
-    """Load a system when it is first asked for, so that importing the room is free."""
-    if name in _PUBLIC:
-        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Load a system when it is first asked for, so that importing the room is free.
+__getattr__, __dir__ = loader(__name__, _PUBLIC)

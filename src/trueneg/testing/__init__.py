@@ -12,8 +12,7 @@ reference code.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from trueneg.core.lazy import loader
 
 _PUBLIC = {
     "DEGENERATE": "degenerate",
@@ -38,14 +37,5 @@ _PUBLIC = {
 }
 __all__ = sorted(_PUBLIC)
 
-
-def __getattr__(name: str) -> Any:
-    """Load the checks when they are first asked for, so that importing the package is free."""
-    if name in _PUBLIC:
-        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Load the checks when they are first asked for, so that importing the package is free.
+__getattr__, __dir__ = loader(__name__, _PUBLIC)
