@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.claims._pooling import minilm
-from trueneg.data import registry
-from trueneg.data.retrieval import Collection, read_cranfield, read_vaswani
+from trueneg.claims._collections import latent, minilm, ndcg, read, unit
 from trueneg.mine import Bm25, Dense, InstructionPrompt, Positives, TeacherFusion, WorkedExamples
 
-_READ = {"vaswani": read_vaswani, "cranfield": read_cranfield}
 DEPTH = 100
-_GAIN = 1 / np.log2(np.arange(2, 12))
 _HARD, _ANYWHERE, _FOLDS = 24, 8, 5
 _SHARP = 0.4  # temperature of the fused z-scores, which spread by 0.8: half of their spread
 STEPS = (10, 30, 100)
@@ -28,7 +24,7 @@ class Judged:
     """A collection whose judgments are nearly complete: its queries with three relevant documents or more."""
 
     def __init__(self, name: str, encoder: str, full: bool) -> None:
-        data = _READ[name](registry.folder(name))
+        data = read(name)
         every = Positives.of(data.qrels, len(data.queries), len(data.documents))
         use = np.flatnonzero(every.count >= 3)
         self.n, self.size = len(use), len(data.documents)
@@ -37,8 +33,8 @@ class Judged:
         self.relevant = np.zeros((self.n, self.size), dtype=bool)
         place, document = self.truth.pairs(np.arange(self.n))
         self.relevant[place, document] = True
-        queries, documents = minilm(data, full=full) if encoder == "minilm" else _lsa(data, 256)
-        self.queries, self.documents = _unit(np.asarray(queries)[use]), _unit(np.asarray(documents))
+        queries, documents = minilm(data, full=full) if encoder == "minilm" else latent(data, 256)
+        self.queries, self.documents = unit(np.asarray(queries)[use]), unit(np.asarray(documents))
         self.dense = Dense(self.queries, self.documents)
         self.words = Bm25([data.queries[q] for q in use.tolist()], data.documents)
         every_row = np.arange(self.n)
@@ -56,35 +52,9 @@ class Judged:
         return ndcg(score, self.relevant if rows is None else self.relevant[rows])
 
 
-def ndcg(score: Any, truth: NDArray[np.bool_]) -> Floats:
-    """Return nDCG@10 of each row."""
-    first = np.argpartition(-score, 10, axis=1)[:, :10]
-    order = np.argsort(-np.take_along_axis(score, first, axis=1), axis=1, kind="stable")
-    hit = np.take_along_axis(truth, np.take_along_axis(first, order, axis=1), axis=1)
-    best = np.cumsum(_GAIN)[np.minimum(truth.sum(axis=1), 10) - 1]
-    out: Floats = hit @ _GAIN / best
-    return out
-
-
 @lru_cache(maxsize=4)
 def collection(name: str, encoder: str, full: bool) -> Judged:
     return Judged(name, encoder, full)
-
-
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-def _lsa(data: Collection, d: int) -> tuple[Any, Any]:
-    """Latent dimensions of tf-idf: a weak encoder, ready in seconds."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(sublinear_tf=True, stop_words="english", min_df=2)
-    counts = words.fit_transform(data.documents)
-    reduce = TruncatedSVD(d, n_iter=3, random_state=0)
-    documents = reduce.fit_transform(counts)
-    return reduce.transform(words.transform(data.queries)), documents
 
 
 def _lists(one: Judged, rng: np.random.Generator) -> tuple[Rows, Rows]:
@@ -155,7 +125,7 @@ def trained(one: Judged, seed: int, arms: tuple[str, ...]) -> dict[tuple[str, in
             wanted, temperature = targets[arm]
             found = _train(one.queries[use[train]], one.documents[rows[train]], wanted[train], temperature)
             for steps, change in found.items():
-                asked = _unit(one.queries[test] + one.queries[test] @ change)
+                asked = unit(one.queries[test] + one.queries[test] @ change)
                 out[arm, steps][test] = one.ndcg(asked @ one.documents.T, test)
     return out
 
@@ -175,7 +145,7 @@ def decoded(seed: int) -> dict[str, Floats]:
     from trueneg.encoders.text import text_encoder, vector_cache
     from trueneg.llm import embedded_model
 
-    data = read_cranfield(registry.folder("cranfield"))
+    data = read("cranfield")
     every = Positives.of(data.qrels, len(data.queries), len(data.documents))
     rng = np.random.default_rng(0)  # the same part under every seed: the examples are what the seed draws
     use = np.sort(rng.permutation(np.flatnonzero(every.count >= 3))[:_ASKED])

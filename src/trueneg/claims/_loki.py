@@ -47,7 +47,7 @@ def news_by_name(each: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     import pyarrow.parquet as pq
 
     from trueneg.data.registry import file
-    from trueneg.encoders import SentenceEncoder
+    from trueneg.encoders.text import text_encoder, vector_cache
 
     table = pq.read_table(file("20newsgroups.parquet"), columns=["text", "label", "split"])
     labels, test = np.array(table["label"].to_pylist()), np.array(table["split"].to_pylist()) == "test"
@@ -57,7 +57,7 @@ def news_by_name(each: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     posts = [table["text"][i].as_py().partition("\n\n")[2].split()[:_FIRST] for i in rows.tolist()]
     spelled = [" ".join(_SPELLED.get(part, part) for part in name.split(".")) for name in names.tolist()]
     try:
-        encoder = SentenceEncoder()
+        encoder = text_encoder(folder=vector_cache())
         vectors, found = (
             encoder.encode(texts)
             for texts in ([f"a post about {name}" for name in spelled], [" ".join(post) for post in posts])

@@ -13,11 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.claims._collections import hidden, minilm, ndcg, read
 from trueneg.clean import PoolingBiasCorrector
 from trueneg.clean._pooling_bias.lists import Lists, fit_linear
-from trueneg.core.errors import ClaimNotRun
-from trueneg.data import registry
-from trueneg.data.retrieval import Collection, read_cranfield, read_vaswani
+from trueneg.data.retrieval import Collection
 from trueneg.mine import Bm25, Positives
 
 Floats = NDArray[np.float64]
@@ -26,24 +25,7 @@ How = Literal["pool", "random"]
 Arm = tuple[str, str, str]  # sampler, form of the loss, what is done to the labels or features
 
 SAMPLERS = ("lsa64", "tfidf", "bm25", "minilm")
-_READ = {"vaswani": read_vaswani, "cranfield": read_cranfield}
 _DEPTH, _POOLED, _FOLDS, _L2 = 100, 200, 5, 1e-3
-_GAIN = 1 / np.log2(np.arange(2, 12))
-
-
-def minilm(data: Collection, *, full: bool) -> tuple[Any, Any]:
-    """Return MiniLM's vectors of queries and documents from the cache; make them only in the long form."""
-    from trueneg.encoders.text import text_encoder, vector_cache
-
-    encoder = text_encoder("minilm", folder=vector_cache())
-    there = all((encoder.folder / f"{encoder.key(texts)}.npy").exists() for texts in (data.queries, data.documents))
-    if not there and not full:
-        msg = (
-            "MiniLM's vectors of the collection are not in the cache: run the claim once with --full "
-            "(five minutes on one core); from then on it takes seconds"
-        )
-        raise ClaimNotRun(msg)
-    return encoder.encode(data.queries), encoder.encode(data.documents)
 
 
 class Design:
@@ -64,7 +46,7 @@ class Design:
     """
 
     def __init__(self, name: str, *, full: bool) -> None:
-        data = _READ[name](registry.folder(name))
+        data = read(name)
         every = Positives.of(data.qrels, len(data.queries), len(data.documents))
         use = np.flatnonzero(every.count >= 3)
         self.n, self.size = len(use), len(data.documents)
@@ -89,16 +71,8 @@ class Design:
     def labels(self, share: float, how: How, rng: np.random.Generator) -> Mask:
         """Keep a share of the relevant pairs: at random, or as a soft pool of BM25's ranks; one a query at least."""
         query, document = np.nonzero(self.relevant)
-        chance = np.full(len(query), share)
-        if how == "pool":
-            low, high = -10.0, 20.0
-            for _ in range(40):
-                middle = (low + high) / 2
-                chance = 1 / (1 + np.exp(-(middle - 1.2 * np.log1p(self.rank["bm25"][query, document]))))
-                low, high = (middle, high) if chance.mean() < share else (low, middle)
-        keep = rng.random(len(query)) < chance
-        order = np.lexsort((rng.random(len(query)), query))
-        keep[order[np.searchsorted(query[order], np.arange(self.n))]] = True
+        rank = self.rank["bm25"][query, document] if how == "pool" else None
+        keep = hidden(query, self.n, share, rng, rank)
         out = np.zeros_like(self.relevant)
         out[query[keep], document[keep]] = True
         return out
@@ -106,13 +80,7 @@ class Design:
     def ndcg(self, score: Floats, rows: NDArray[np.int64] | None = None) -> Floats:
         """Return nDCG@10 of each query over the documents that are reranked."""
         at = np.arange(self.n) if rows is None else rows
-        masked = np.where(self.reranked[at], score, -np.inf)
-        first = np.argpartition(-masked, 10, axis=1)[:, :10]
-        order = np.argsort(-np.take_along_axis(masked, first, axis=1), axis=1, kind="stable")
-        gain = np.take_along_axis(self.relevant[at], np.take_along_axis(first, order, axis=1), axis=1)
-        ideal = np.concatenate([[0], np.cumsum(_GAIN)])[np.minimum(10, self.relevant[at].sum(axis=1))]
-        out: Floats = gain @ _GAIN / ideal
-        return out
+        return ndcg(np.where(self.reranked[at], score, -np.inf), self.relevant[at])
 
     def run(self, labels: Mask, arms: list[Arm], seed: int, *, depth: int = _DEPTH) -> dict[Arm, Floats]:
         """Train each arm on four fifths of the queries, in turns, and return nDCG@10 of every query."""

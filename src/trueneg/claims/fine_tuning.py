@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.claims._collections import unit
 from trueneg.claims.evidence import Evidence
 from trueneg.claims.mining import _Set, _set
 from trueneg.core.errors import missing_extra
@@ -49,7 +50,7 @@ class _Retriever:
         except ImportError:
             missing_extra("sentence-transformers", "text")
         self.n = one.n
-        self.queries, self.documents = (_unit(v) for v in (one.dense.queries, one.dense.documents))
+        self.queries, self.documents = (unit(v) for v in (one.dense.queries, one.dense.documents))
 
     def model(self) -> Any:
         """Build the model: the vectors looked up, the adapter, length 1."""
@@ -130,11 +131,6 @@ def _peer(now: str, before: str) -> Any:
         return import_module(f"sentence_transformers.sentence_transformer.{now}")
     except ImportError:
         return import_module(f"sentence_transformers.{before}")
-
-
-def _unit(vectors: Any) -> Vectors:
-    value = np.asarray(vectors, dtype=np.float32)
-    return value / np.maximum(np.linalg.norm(value, axis=1, keepdims=True), 1e-12)
 
 
 def _theirs(retriever: _Retriever, labels: Positives, **how: Any) -> Rows:

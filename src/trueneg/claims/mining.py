@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.claims._collections import hidden, latent, read
 from trueneg.claims.evidence import Evidence
 from trueneg.core.cells import Cells
 from trueneg.core.intervals import jeffreys
-from trueneg.data import registry
-from trueneg.data.retrieval import Collection, read_cranfield, read_vaswani
+from trueneg.data.retrieval import Collection
 from trueneg.mine import Bm25, Dense, Positives
 
-_READ = {"vaswani": read_vaswani, "cranfield": read_cranfield}
 _DEPTH, _KEPT = 100, 5
 Floats = NDArray[np.float64]
 
@@ -28,7 +27,7 @@ class _Set:
     """
 
     def __init__(self, name: str, encoder: str, others: int | None = None) -> None:
-        data = _READ[name](registry.folder(name))
+        data = read(name)
         if others is not None:
             data = _cut(data, others)
         every = Positives.of(data.qrels, len(data.queries), len(data.documents))
@@ -39,7 +38,7 @@ class _Set:
             self.n,
             len(data.documents),
         )
-        queries, documents = _lsa(data) if encoder == "lsa" else _packaged(data, encoder)
+        queries, documents = _weak(data) if encoder == "lsa" else _packaged(data, encoder)
         self.dense = Dense(queries[self.use], documents)
         self.words = Bm25([data.queries[q] for q in self.use.tolist()], data.documents)
         self.score, self.rows = self.dense.search(np.arange(self.n), _DEPTH + int(self.truth.count.max()))
@@ -54,18 +53,7 @@ class _Set:
 
     def labels(self, share: float, how: str, rng: np.random.Generator) -> Positives:
         """Hide labels: keep a share at random, or by a soft pool of BM25's ranks; one a query at least."""
-        if how == "random":
-            keep = rng.random(len(self.place)) < share
-        else:
-            low, high = -10.0, 20.0
-            for _ in range(40):
-                middle = (low + high) / 2
-                p = 1 / (1 + np.exp(-(middle - 1.2 * np.log(1 + self.bm25_rank))))
-                low, high = (middle, high) if p.mean() < share else (low, middle)
-            keep = rng.random(len(self.place)) < p
-        noise = rng.random(len(self.place))
-        order = np.lexsort((noise, self.place))
-        keep[order[np.searchsorted(self.place[order], np.arange(self.n))]] = True
+        keep = hidden(self.place, self.n, share, rng, None if how == "random" else self.bm25_rank)
         return Positives.of(np.stack([self.place[keep], self.document[keep]], axis=1), self.n, self.dense.n_documents)
 
     def candidates(self, labels: Positives, depth: int) -> tuple[Floats, NDArray[np.bool_], Floats]:
@@ -96,16 +84,8 @@ def _cut(data: Collection, others: int) -> Collection:
     return replace(data, documents=[data.documents[i] for i in keep.tolist()], document_ids=ids, qrels=qrels)
 
 
-def _lsa(data: Collection) -> tuple[Any, Any]:
-    """128 latent dimensions of tf-idf: a weak encoder, ready in seconds."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(sublinear_tf=True, stop_words="english", min_df=2)
-    counts = words.fit_transform(data.documents)
-    reduce = TruncatedSVD(128, n_iter=3, random_state=0)
-    documents = reduce.fit_transform(counts)
-    queries = reduce.transform(words.transform(data.queries))
+def _weak(data: Collection) -> tuple[Any, Any]:
+    queries, documents = latent(data, 128)
     return queries.astype(np.float32), documents.astype(np.float32)
 
 

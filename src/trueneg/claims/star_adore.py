@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.claims._collections import minilm, read, unit
 from trueneg.claims.evidence import Evidence
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
 from trueneg.core.intervals import Estimate, bootstrap
@@ -263,26 +264,18 @@ def _collection(vectors: str) -> tuple[Any, Any, list[str]]:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    from trueneg.data import registry
-    from trueneg.data.retrieval import read_vaswani
-
-    texts = read_vaswani(registry.folder("vaswani")).documents
+    data = read("vaswani")
+    texts = data.documents
     words = TfidfVectorizer(sublinear_tf=True, stop_words="english", min_df=3)
     counts = words.fit_transform(texts)
     if vectors == "minilm":
         try:
-            from trueneg.encoders import SentenceEncoder
-
-            found = SentenceEncoder().encode(texts)
+            found = minilm(data, full=True)[1]
         except MissingExtraError as error:
             raise ClaimNotRun(str(error)) from None
     else:
         found = TruncatedSVD(_LSA, n_iter=2, random_state=0).fit_transform(counts)
-    return words, _unit(found), texts
-
-
-def _unit(rows: Any) -> Any:
-    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    return words, unit(found), texts
 
 
 @lru_cache(maxsize=3)  # of three seeds, which both claims look at
