@@ -78,6 +78,27 @@ def test_losses_with_parameters_and_rows_are_trained():
     assert float(loss.shift.detach().abs().sum()) > 0
 
 
+def test_products_of_half_the_bits_learn_as_much():
+    """The outputs reach the loss in float32, weights stay float32 and as they lay, and the end is about the same."""
+    X, y = images(200)
+    types, found = set(), {}
+
+    def loss(out, target, rows):
+        types.add(out.dtype)
+        return nn.functional.cross_entropy(out, target)
+
+    for precision in ("float32", "bfloat16"):
+        with seeded(0):
+            net = net_of()
+        recipe = Recipe(epochs=6, batch_size=32, lr=0.05, precision=precision)
+        train(net, X, y, recipe=recipe, loss=loss, random_state=0)
+        found[precision] = outputs(net, X)
+        assert all(p.dtype == torch.float32 and p.is_contiguous() for p in net.parameters())
+    assert types == {torch.float32}
+    assert not np.array_equal(found["float32"], found["bfloat16"])
+    assert (found["float32"].argmax(1) == found["bfloat16"].argmax(1)).mean() > 0.9
+
+
 def test_checkpoints_see_every_epoch_and_may_stop():
     """The callback gets the network in evaluation mode, and True ends the training."""
     X, y = images(32)
@@ -110,6 +131,7 @@ def test_crop_flip_moves_whole_pictures():
     [
         lambda X, y: Recipe(epochs=0),
         lambda X, y: Recipe(epochs=2, warmup=2),
+        lambda X, y: Recipe(precision="float16"),
         lambda X, y: train(net_of(), X, y[:-1]),
         lambda X, y: train(net_of(), X.astype(np.float32) * np.nan, y),
         lambda X, y: train(net_of(), X, y, recipe=Recipe(epochs=3, lr=1e30, warmup=0), random_state=0),

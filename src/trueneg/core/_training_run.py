@@ -70,7 +70,7 @@ class Run:
         if self.augment is not None:
             batch = self.augment(batch, self.draw)
         truth = self.target[rows].to(device)
-        out = self.net(batch)
+        out = self.outputs(batch)
         value = self.criterion(out, truth, rows)
         value = value.mean() if value.ndim else value
         told = float(value.detach())
@@ -85,6 +85,15 @@ class Run:
         classes = out.ndim == 2 and len(out) == len(truth)
         right = int((out.detach().argmax(1) == truth).sum()) if classes else 0
         self.sums = (self.sums[0] + told * len(rows), self.sums[1] + right, self.sums[2] + len(rows))
+
+    def outputs(self, batch: torch.Tensor) -> Any:
+        """Return what the network gives for a batch; in float32, whatever its products are in."""
+        if self.how.precision == "float32":
+            return self.net(batch)
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(batch.device.type, dtype=torch.bfloat16):
+            return self.net(batch).float()
 
     def keep(self) -> None:
         """Write a checkpoint, by the first of several processes."""

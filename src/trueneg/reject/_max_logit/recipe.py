@@ -34,6 +34,7 @@ def open_set_recipe(
     batch_size: int = 128,
     label_smoothing: float = 0.0,
     magnitude: float = 6.0,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> tuple[Recipe, Callable[[Tensor, torch.Generator], Tensor] | None]:
     """Return a recipe and its augmentation, to be tuned on closed-set accuracy alone.
 
@@ -52,6 +53,8 @@ def open_set_recipe(
         0.2 to 0.3 for fine-grained classes; of the built-in loss.
     magnitude : float, default=6.0
         Of the augmentation, 0 to 30: 8 for digits, 18 for house numbers, 6 for small photographs, 9 for 64 pixels.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Of the products, see :class:`trueneg.core.training.Recipe`.
 
     Returns
     -------
@@ -68,6 +71,7 @@ def open_set_recipe(
         msg = f"strength={strength!r}: choose 'weak' or 'strong'."
         raise InputError(msg)
     common: dict[str, Any] = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "weight_decay": 1e-4}
+    common["precision"] = precision
     if strength == "weak":
         return Recipe(**common, warmup=0.0), None
     smooth: dict[str, Any] = {"label_smoothing": label_smoothing, "warmup": epochs / 60, "restarts": 2}
