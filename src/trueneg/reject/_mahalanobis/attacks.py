@@ -302,4 +302,10 @@ def _batches(net: Any, X: Any, y: ArrayLike | None, device: str, batch_size: int
         yield x, target
 
 
-ATTACKS: dict[str, Callable[..., Images]] = {"fgsm": fgsm, "bim": bim, "deepfool": deepfool, "cw": carlini_wagner}
+ATTACKS: dict[str, Callable[..., Images]] = {
+    "fgsm": fgsm,
+    "bim": bim,
+    "pgd": pgd,
+    "deepfool": deepfool,
+    "cw": carlini_wagner,
+}
