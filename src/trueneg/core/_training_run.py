@@ -75,7 +75,7 @@ class Run:
         value = value.mean() if value.ndim else value
         told = float(value.detach())
         if not math.isfinite(told):
-            msg = f"the loss is {told} in epoch {self.epoch + 1}: lower lr, or set clip_norm."
+            msg = f"the loss is {told} in epoch {self.epoch + 1}: lower the learning rate, or set clip_norm."
             raise InputError(msg)
         self.step.zero_grad(set_to_none=True)
         value.backward()

@@ -193,7 +193,7 @@ def train(
         draw = torch.Generator().manual_seed(seed)
         net.to(device)
         if how.precision == "bfloat16":
-            net.to(memory_format=torch.channels_last)
+            _laid_out(net, torch.channels_last)
         criterion = loss if loss is not None else _Smoothed(how.label_smoothing)
         parameters = [p for p in net.parameters() if p.requires_grad]
         if isinstance(criterion, nn.Module):
@@ -210,7 +210,7 @@ def train(
                 run.epoch = how.epochs
             run.keep()
     if how.precision == "bfloat16":
-        net.to(memory_format=torch.contiguous_format)
+        _laid_out(net, torch.contiguous_format)
     net.eval()
     return run.history
 
@@ -295,6 +295,11 @@ def on_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _laid_out(net: nn.Module, order: torch.memory_format) -> None:
+    move: Any = net.to  # torch's types do not know the argument
+    move(memory_format=order)
 
 
 class _Smoothed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.errors import InputError, missing_extra
+from trueneg.core.training import Recipe, seeded, train
 from trueneg.reject._hyp_oc.layers import OneClassNet, PseudoNegatives, hyperbolic_pairwise_confusion
 from trueneg.reject.base import BaseRejecter
 
@@ -54,10 +54,12 @@ class HyperbolicOneClass(BaseRejecter):
         Bring features to mean 0 and variance 1 in each direction first, as the rows of ``fit`` have them; where an
         encoder learns they are left as they come.
     epochs, batch_size, learning_rate, weight_decay : default=5, 64, 1e-3, 1e-6
-        Of Adam. The paper's 60 epochs at 1e-6 in batches of 8 fine-tune a network that knows faces; a new head needs
-        a larger rate, and few epochs: it soon tells noise from rows by what other rows share as well.
+        Of Adam with decoupled weight decay. The paper's 60 epochs at 1e-6 in batches of 8 fine-tune a network that
+        knows faces; a new head needs a larger rate, and few epochs: it soon tells noise from rows by what other rows
+        share as well.
     clip_gradient : float, default=3.0
-        Largest gradient norm of the head.
+        Largest gradient norm; the block of an encoder that learns counts with the head, while the paper clips the
+        head's alone.
     encoder : torch.nn.Module or None, default=None
         Where given, X is what it takes, (n, ...), and a copy of it learns with the head.
     trained : str or None, default=None
@@ -162,20 +164,17 @@ class HyperbolicOneClass(BaseRejecter):
             raise InputError(msg)
         self._known(None, len(rows))
         rng = np.random.default_rng(self.random_state)
-        draws = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**62)))
         # The user's encoder stays as it is: what learns is a copy.
         self.encoder_ = None if self.encoder is None else copy.deepcopy(self.encoder).to(self.device).eval()
-        learning = self._unfrozen()
+        self._unfreeze()
         self.shift_, self.scale_ = self._spread(rows)
         first = self._features(rows[: min(len(rows), 512)])
         self.noise_scale_ = self._noise(first)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**62)))  # the layers draw from it; the state before comes back
-            self.net_ = OneClassNet(first.shape[1], self.hidden, curvature=self.curvature, clip_norm=self.clip_norm).to(
-                self.device
-            )
+        with seeded(int(rng.integers(2**62))):
+            net = OneClassNet(first.shape[1], self.hidden, curvature=self.curvature, clip_norm=self.clip_norm)
+        self.net_ = net.to(self.device)
         negatives = self._negatives(first.shape[1], alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
-        self._train(rows, negatives.to(self.device), learning, rng, draws)
+        self._learn(rows, negatives.to(self.device), rng)
         self.centre_ = negatives.mean.cpu().numpy()
         self.net_.double()  # so that the rows beside it do not show in a row's score
         return self
@@ -269,10 +268,10 @@ class HyperbolicOneClass(BaseRejecter):
             self.width_ = rows.shape[1:]
         return rows
 
-    def _unfrozen(self) -> list[nn.Parameter]:
-        """Freeze the encoder but for the block that learns, and return its parameters."""
+    def _unfreeze(self) -> None:
+        """Freeze the encoder but for the block that learns."""
         if self.encoder_ is None:
-            return []
+            return
         for parameter in self.encoder_.parameters():
             parameter.requires_grad_(False)
         begin = self.trained
@@ -286,7 +285,6 @@ class HyperbolicOneClass(BaseRejecter):
             raise InputError(msg)
         for parameter in learning:
             parameter.requires_grad_(True)
-        return learning
 
     def _encode(self, batch: Tensor) -> Tensor:
         found: Tensor = batch if self.encoder_ is None else self.encoder_(batch)
@@ -318,48 +316,40 @@ class HyperbolicOneClass(BaseRejecter):
         found = float(features.double().var(dim=0).mean())
         return found if found > 0 else 1.0
 
-    def _train(
-        self,
-        rows: NDArray[np.float32],
-        negatives: PseudoNegatives,
-        learning: list[nn.Parameter],
-        rng: np.random.Generator,
-        draws: torch.Generator,
-    ) -> None:
-        head = list(self.net_.parameters())
-        optimiser = torch.optim.Adam([*head, *learning], lr=self.learning_rate, weight_decay=self.weight_decay)
-        size = min(int(self.batch_size), len(rows))
-        self.losses_ = np.zeros(int(self.epochs))
-        for epoch in range(int(self.epochs)):
-            negatives.restart()
-            order = rng.permutation(len(rows))
-            # A last batch of one row has no pair; it joins the one before.
-            starts = [i for i in range(0, len(rows), size) if len(rows) - i > 1]
-            total = 0.0
-            for i, start in enumerate(starts):
-                stop = len(rows) if i + 1 == len(starts) else start + size
-                loss = self._loss(self._encode(self._batch(rows[order[start:stop]])), negatives, draws)
-                optimiser.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(head, self.clip_gradient)
-                optimiser.step()
-                total += loss.item() * (stop - start)
-            self.losses_[epoch] = total / len(rows)
-            if not math.isfinite(total):
-                msg = f"the loss is not finite after epoch {epoch + 1}: lower learning_rate, or set clip_norm."
-                raise InputError(msg)
-            if self.progress is not None:
-                self.progress(epoch + 1, int(self.epochs))
+    def _learn(self, rows: NDArray[np.float32], negatives: PseudoNegatives, rng: np.random.Generator) -> None:
+        recipe = Recipe(
+            epochs=int(self.epochs),
+            batch_size=max(2, min(int(self.batch_size), len(rows))),
+            optimizer="adam",
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup=0.0,
+            floor=1.0,  # the rate stays as it is
+            clip_norm=self.clip_gradient,
+        )
+        step = _Step(lambda at: self._encode(self._batch(rows[at])), self.net_, negatives, self.encoder_)
+        told = self.progress
+        history = train(
+            step,
+            range(len(rows)),
+            np.zeros(len(rows)),
+            recipe=recipe,
+            loss=self._loss,
+            on_epoch=lambda epoch, _: negatives.restart(),
+            device=self.device,
+            random_state=rng,
+            progress=None if told is None else lambda _, done, total: told(done, total),
+        )
+        self.losses_ = np.array(history.loss)
 
-    def _loss(self, real: Tensor, negatives: PseudoNegatives, draws: torch.Generator) -> Tensor:
-        """Return Hyp-CE plus ``pc_weight`` times Hyp-PC of a batch of familiar features."""
-        pseudo = negatives(real.detach(), draws)
-        points = self.net_.points(torch.cat([real, pseudo]))
-        target = torch.full((len(points),), _PSEUDO, device=points.device)
-        target[: len(real)] = _REAL
-        loss = F.cross_entropy(self.net_.head(points), target)
+    def _loss(self, points: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+        """Return Hyp-CE plus ``pc_weight`` times Hyp-PC of familiar points and as many pseudo-negative ones."""
+        real = len(target)
+        kind = torch.full((len(points),), _PSEUDO, device=points.device)
+        kind[:real] = _REAL
+        loss = F.cross_entropy(self.net_.head(points), kind)
         if self.pc_weight:
-            pairs = hyperbolic_pairwise_confusion(points[: len(real)], curvature=self.curvature, compat=self.compat)
+            pairs = hyperbolic_pairwise_confusion(points[:real], curvature=self.curvature, compat=self.compat)
             loss = loss + self.pc_weight * pairs
         return loss
 
@@ -371,3 +361,21 @@ class HyperbolicOneClass(BaseRejecter):
                 for i in range(0, max(1, len(rows)), size)
             ]
         return np.concatenate(parts)
+
+
+class _Step(nn.Module):
+    """From row numbers to points of the ball: those of the rows, then as many of pseudo-negatives."""
+
+    def __init__(self, features: Any, net: OneClassNet, negatives: PseudoNegatives, encoder: nn.Module | None) -> None:
+        super().__init__()
+        self.features, self.net, self.negatives, self.encoder = features, net, negatives, encoder
+
+    def train(self, mode: bool = True) -> _Step:
+        """Leave the encoder in evaluation mode: its running statistics stay as they are."""
+        self.net.train(mode)
+        return self
+
+    def forward(self, at: Tensor) -> Tensor:
+        """Return (2 b, hidden[-1])."""
+        real = self.features(at.cpu().numpy())
+        return self.net.points(torch.cat([real, self.negatives(real.detach())]))
