@@ -13,11 +13,12 @@ descends from ("listwise", on the positives), or the marginal likelihood of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trueneg.clean._pooling_bias.corrector import PoolingBiasCorrector
 from trueneg.clean._pooling_bias.rate import estimate_false_negative_rate
 from trueneg.clean._pooling_bias.sampler import ListBatch, ListSampler
+from trueneg.core.lazy import loader
 
 if TYPE_CHECKING:
     from trueneg.clean._pooling_bias.coupled import CoupledLoss, coupled_loss
@@ -31,12 +32,7 @@ __all__ = [
     "estimate_false_negative_rate",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load what needs torch when it is first asked for."""
-    if name in ("CoupledLoss", "coupled_loss"):
-        from trueneg.clean._pooling_bias import coupled
-
-        return getattr(coupled, name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+# What needs torch is loaded when it is first asked for.
+__getattr__, _ = loader(
+    __name__, dict.fromkeys(("CoupledLoss", "coupled_loss"), "coupled"), within="trueneg.clean._pooling_bias"
+)

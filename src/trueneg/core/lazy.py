@@ -1,4 +1,4 @@
-"""Public names of a package that are loaded when they are first asked for (PEP 562)."""
+"""Public names of a package or module that are loaded when they are first asked for (PEP 562)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from typing import Any
 __all__ = ["loader"]
 
 
-def loader(package: str, public: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return the ``__getattr__`` and ``__dir__`` of a package whose import is free.
+def loader(
+    name: str, public: Mapping[str, str], *, within: str | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a ``__getattr__`` that loads names, and the ``__dir__`` of a package that has no others.
 
     Parameters
     ----------
-    package : str
-        Its ``__name__``.
+    name : str
+        ``__name__`` of the package or module.
     public : mapping of str to str
-        The module within the package that defines each public name.
+        The module that defines each public name, seen from ``within``.
+    within : str or None, default=None
+        The package that holds these modules; None: ``name``.
     """
 
-    def load(name: str) -> Any:
-        if name in public:
-            return getattr(import_module(f"{package}.{public[name]}"), name)
-        msg = f"module {package!r} has no attribute {name!r}"
+    def load(asked: str) -> Any:
+        if asked in public:
+            return getattr(import_module(f"{within or name}.{public[asked]}"), asked)
+        msg = f"module {name!r} has no attribute {asked!r}"
         raise AttributeError(msg)
 
     return load, lambda: sorted(public)

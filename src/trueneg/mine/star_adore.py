@@ -15,8 +15,9 @@ exactly on either, and lists, ranks and pairs are arrays.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from trueneg.core.lazy import loader
 from trueneg.mine._star_adore.adore import AdoreTrainer
 from trueneg.mine._star_adore.adore_loss import AdoreLoss
 from trueneg.mine._star_adore.errors import PairErrors, pair_errors
@@ -54,12 +55,5 @@ __all__ = [
     "pair_errors",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load the callback when it is asked for: transformers take seconds to import."""
-    if name == "RefreshNegatives":
-        from trueneg.mine._star_adore.callback import RefreshNegatives
-
-        return RefreshNegatives
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+# The callback when it is asked for: transformers take seconds to import.
+__getattr__, _ = loader(__name__, {"RefreshNegatives": "callback"}, within="trueneg.mine._star_adore")

@@ -11,9 +11,9 @@ attacks", NeurIPS, arXiv 1807.03888.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from trueneg.core.lazy import loader
 from trueneg.reject._mahalanobis.detector import MahalanobisDetector
 from trueneg.reject._mahalanobis.ensemble import EPS_GRID, FeatureEnsembleDetector, tnr_at_tpr
 
@@ -53,10 +53,5 @@ _TORCH = dict.fromkeys(("ATTACKS", "bim", "carlini_wagner", "deepfool", "fgsm", 
 _TORCH |= dict.fromkeys(("LidDetector", "local_dimension", "odin_scores"), "baselines")
 _TORCH |= dict.fromkeys(("AttackResult", "adversarial_protocol"), "protocol")
 
-
-def __getattr__(name: str) -> Any:
-    """Load what needs torch when it is first asked for: ready features do without."""
-    if name in _TORCH:
-        return getattr(import_module(f"trueneg.reject._mahalanobis.{_TORCH[name]}"), name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+# Ready features do without torch: what needs it is loaded when it is first asked for.
+__getattr__, _ = loader(__name__, _TORCH, within="trueneg.reject._mahalanobis")

@@ -16,8 +16,7 @@ The parts that need torch are loaded when they are asked for.
 
 from __future__ import annotations
 
-from typing import Any
-
+from trueneg.core.lazy import loader
 from trueneg.reject._max_logit.classifier import OpenSetClassifier
 from trueneg.reject._max_logit.scores import (
     EnergyDetector,
@@ -56,12 +55,5 @@ __all__ = [  # noqa: F822 - some are loaded on demand
     "train_closed_set",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load what needs torch when it is first asked for."""
-    if name in _TRAINED:
-        from trueneg.reject._max_logit import recipe
-
-        return getattr(recipe, name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+# What needs torch is loaded when it is first asked for.
+__getattr__, _ = loader(__name__, dict.fromkeys(_TRAINED, "recipe"), within="trueneg.reject._max_logit")
