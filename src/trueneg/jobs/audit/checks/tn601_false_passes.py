@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from trueneg.core.intervals import Estimate
 from trueneg.data.readers import one_line
 from trueneg.jobs.audit.attempts import AttemptsContext
 from trueneg.jobs.audit.findings import Finding
@@ -63,6 +64,33 @@ def run(context: AttemptsContext) -> Finding:
         first_wrong=[None if c is None else c.first_wrong for c in checked],
     )
     about = share.value * n
+    wrong = np.flatnonzero((context.accepted == 1) & (context.truth == 0))
+    found = report.wrong > 0
+    severity = "high" if share.value >= _HIGH else "medium" if share.value >= _MEDIUM else "low"
+    return Finding(
+        CODE,
+        TITLE,
+        "finding" if found else "passed",
+        f"{share} of {n:,} accepted attempts are wrong"
+        + ("" if found else ": none of those judged is, which bounds the share from above"),
+        severity=severity if found else "none",
+        estimate=share,
+        unit="share of accepted attempts",
+        affected=round(about),
+        cost=None if context.cost_fp is None else about * context.cost_fp,
+        remedy="use a stricter verifier or fewer attempts (TN604); keep wrong ones out of training sets"
+        if found
+        else "",
+        rows=[*wrong.tolist(), *order.tolist()],
+        details=_details(context, report, share),
+        figures=_figures(context),
+    )
+
+
+def _details(context: AttemptsContext, report: Any, share: Estimate) -> dict[str, Any]:
+    """Say what a training set would take in, and where the wrong ones sit."""
+    n = int((context.accepted == 1).sum())
+    about = share.value * n
     details: dict[str, Any] = {
         "accepted": n,
         "with known truth": report.known,
@@ -90,27 +118,7 @@ def run(context: AttemptsContext) -> Finding:
         details["wrong ones by first wrong step that rules find"] = {
             str(k + 1): v for k, v in report.first_wrong.items()
         }
-    wrong = np.flatnonzero((context.accepted == 1) & (context.truth == 0))
-    found = report.wrong > 0
-    severity = "high" if share.value >= _HIGH else "medium" if share.value >= _MEDIUM else "low"
-    return Finding(
-        CODE,
-        TITLE,
-        "finding" if found else "passed",
-        f"{share} of {n:,} accepted attempts are wrong"
-        + ("" if found else ": none of those judged is, which bounds the share from above"),
-        severity=severity if found else "none",
-        estimate=share,
-        unit="share of accepted attempts",
-        affected=round(about),
-        cost=None if context.cost_fp is None else about * context.cost_fp,
-        remedy="use a stricter verifier or fewer attempts (TN604); keep wrong ones out of training sets"
-        if found
-        else "",
-        rows=[*wrong.tolist(), *order.tolist()],
-        details=details,
-        figures=_figures(context),
-    )
+    return details
 
 
 def _steps(context: AttemptsContext) -> dict[str, int]:

@@ -30,7 +30,6 @@ _LEAST, _MANY = 20, 20_000
 def run(context: AttemptsContext) -> Finding:
     """Compare the rules that the columns allow."""
     from trueneg.judge.reasoning import compare_rules
-    from trueneg.report.figures import bar
 
     yes, unknown = context.accepted == 1, (context.accepted == 1) & (context.truth < 0)
     if not yes.any():
@@ -70,17 +69,6 @@ def run(context: AttemptsContext) -> Finding:
         }
         for r in found
     }
-    figures = _by_n(context, rows, columns)
-    figure = bar(
-        [f"{r.rule}, {how}" for r in found for how in ("counted", "true")],
-        [e.value for r in found for e in (r.naive, r.true)],
-        title="Problems solved by each rule, as counted and in truth",
-        id="tn603-rules",
-        caption=f"{n_kept:,} problems with known truth; pass@N is an upper bound that needs a verifier without errors.",
-        highlight=[f"{r.rule}, true" for r in found],
-        label="rule",
-        value="share of problems",
-    )
     return Finding(
         CODE,
         TITLE,
@@ -93,7 +81,23 @@ def run(context: AttemptsContext) -> Finding:
         affected=round(lost * n_kept),
         remedy=f"return the answer by {best.rule}, and report the true share" if lost >= 0.05 else "",
         details=details,
-        figures=[figure, *figures],
+        figures=[_by_rule(found, n_kept), *_by_n(context, rows, columns)],
+    )
+
+
+def _by_rule(found: list[Any], n: int) -> dict[str, Any]:
+    """Draw what each rule solves, as counted and in truth."""
+    from trueneg.report.figures import bar
+
+    return bar(
+        [f"{r.rule}, {how}" for r in found for how in ("counted", "true")],
+        [e.value for r in found for e in (r.naive, r.true)],
+        title="Problems solved by each rule, as counted and in truth",
+        id="tn603-rules",
+        caption=f"{n:,} problems with known truth; pass@N is an upper bound that needs a verifier without errors.",
+        highlight=[f"{r.rule}, true" for r in found],
+        label="rule",
+        value="share of problems",
     )
 
 

@@ -52,45 +52,11 @@ def run(context: AttemptsContext) -> Finding:
     context.progress("resampling curves")
     cost = 1.0 if context.cost_fp is None else context.cost_fp
     curve = table.curve(cost, random_state=context.seed)
-    even, at = _break_even(curve)
-    grown = (table.fp_share_at(1), table.fp_share_at(table.max_k))
-    details: dict[str, Any] = {
-        "accuracy at 1 attempt": str(table.accuracy_at(1)),
-        f"accuracy at {table.max_k} attempts": str(table.accuracy_at(table.max_k)),
-        "ceiling, over problems with an accepted attempt": str(table.ceiling()),
-        "wrong among answers at 1 attempt": str(grown[0]),
-        f"wrong among answers at {table.max_k}": str(grown[1]),
-        "wrong among answers, by the attempt that found them": {
-            f"{low}" if low == high else f"{low} to {high}": round(v, 4)
-            for (low, high), v in table.false_by_attempt().items()
-        },
-        "K* by cost of a wrong answer": {f"{c:g}": optimal_k(table, c, n_boot=2).k for c in _COSTS},
-        "abstaining is best from a cost of": round(even, 3) if np.isfinite(even) else "any (no wrong answer was seen)",
-        "problems": len(table.n),
-        "problems left out, with fewer attempts": int((n < least).sum()),
-    }
+    details = _details(context, table, curve) | {"problems left out, with fewer attempts": int((n < least).sum())}
     details |= _groups(context, right)
-    if not context.complete:
-        details["model-based"] = "attempts whose truth is not known count with their probability"
-    if context.cost is not None and np.isfinite(context.cost).any():
-        details["mean cost of an attempt, as recorded"] = round(float(np.nanmean(context.cost)), 6)
     figures = _figures(table, curve, cost, context.cost_fp is not None)
     if context.cost_fp is None:
-        return Finding(
-            CODE,
-            TITLE,
-            "advice",
-            f"wrong among answers: {grown[0]} with 1 attempt, {grown[1]} with {table.max_k}; giving no answer is best "
-            f"where a wrong one costs {even:.3g} or more of what a correct one brings"
-            if np.isfinite(even)
-            else f"no answer was wrong in up to {table.max_k} attempts",
-            severity="low",
-            estimate=grown[1],
-            unit="share of answers",
-            remedy="say what a wrong answer costs with --cost-fp: the number of attempts follows",
-            details=details,
-            figures=figures,
-        )
+        return _without_cost(table, curve, details, figures)
     best = optimal_k(table, cost, random_state=context.seed)
     too_many = best.k == 0 or best.flat_high < table.max_k
     return Finding(
@@ -106,6 +72,53 @@ def run(context: AttemptsContext) -> Finding:
         remedy=("give no answer, or use a stricter verifier" if best.k == 0 else f"stop after {best.k} attempts")
         if too_many
         else "",
+        details=details,
+        figures=figures,
+    )
+
+
+def _details(context: AttemptsContext, table: Any, curve: Any) -> dict[str, Any]:
+    """Say what attempts bring, and from which cost on none is best."""
+    from trueneg.judge.resampling import optimal_k
+
+    even, _ = _break_even(curve)
+    details: dict[str, Any] = {
+        "accuracy at 1 attempt": str(table.accuracy_at(1)),
+        f"accuracy at {table.max_k} attempts": str(table.accuracy_at(table.max_k)),
+        "ceiling, over problems with an accepted attempt": str(table.ceiling()),
+        "wrong among answers at 1 attempt": str(table.fp_share_at(1)),
+        f"wrong among answers at {table.max_k}": str(table.fp_share_at(table.max_k)),
+        "wrong among answers, by the attempt that found them": {
+            f"{low}" if low == high else f"{low} to {high}": round(v, 4)
+            for (low, high), v in table.false_by_attempt().items()
+        },
+        "K* by cost of a wrong answer": {f"{c:g}": optimal_k(table, c, n_boot=2).k for c in _COSTS},
+        "abstaining is best from a cost of": round(even, 3) if np.isfinite(even) else "any (no wrong answer was seen)",
+        "problems": len(table.n),
+    }
+    if not context.complete:
+        details["model-based"] = "attempts whose truth is not known count with their probability"
+    if context.cost is not None and np.isfinite(context.cost).any():
+        details["mean cost of an attempt, as recorded"] = round(float(np.nanmean(context.cost)), 6)
+    return details
+
+
+def _without_cost(table: Any, curve: Any, details: dict[str, Any], figures: list[dict[str, Any]]) -> Finding:
+    """Name no best number of attempts: say what a wrong answer must cost for none to be best."""
+    even, _ = _break_even(curve)
+    grown = (table.fp_share_at(1), table.fp_share_at(table.max_k))
+    return Finding(
+        CODE,
+        TITLE,
+        "advice",
+        f"wrong among answers: {grown[0]} with 1 attempt, {grown[1]} with {table.max_k}; giving no answer is best "
+        f"where a wrong one costs {even:.3g} or more of what a correct one brings"
+        if np.isfinite(even)
+        else f"no answer was wrong in up to {table.max_k} attempts",
+        severity="low",
+        estimate=grown[1],
+        unit="share of answers",
+        remedy="say what a wrong answer costs with --cost-fp: the number of attempts follows",
         details=details,
         figures=figures,
     )
