@@ -26,6 +26,7 @@ import numpy as np
 from trueneg.core.intervals import Estimate
 from trueneg.jobs.audit.findings import Finding
 from trueneg.jobs.audit.retrieval import TOP, RetrievalContext
+from trueneg.jobs.audit.reviewed import Reviewed
 
 CODE, TITLE = "TN502", "Relevant documents that are not labelled"
 DATA = ("retrieval",)
@@ -51,7 +52,7 @@ def run(context: RetrievalContext) -> Finding:
         "first pairs": [_pair(context, i) for i in doubt.order[: min(m, 12)].tolist()],
     }
     if context.review is not None:
-        return _reviewed(context, details)
+        return _reviewed(context, context.review, details)
     if not m:
         return Finding(
             CODE, TITLE, "passed", f"{names} agree on no document that is not labelled relevant", details=details
@@ -71,11 +72,9 @@ def run(context: RetrievalContext) -> Finding:
     )
 
 
-def _reviewed(context: RetrievalContext, details: dict[str, Any]) -> Finding:
+def _reviewed(context: RetrievalContext, review: Reviewed, details: dict[str, Any]) -> Finding:
     """Tell precision and total, from the sample alone: the order of the list is no probability."""
-    review, doubt = context.review, context.doubt
-    if review is None:  # pragma: no cover - asked by run
-        raise ValueError("no review")
+    doubt = context.doubt
     n = len(doubt.query)
     result = review.answered.result(suspects=doubt.agreed)
     total, precision = result.model_free, result.precision
@@ -86,7 +85,7 @@ def _reviewed(context: RetrievalContext, details: dict[str, Any]) -> Finding:
     details |= {
         "share of the pairs that both agree on which is relevant": str(precision),
         "relevant among all of these pairs": str(replace(total, method="")),
-        "precision of the first ten": _corrected(context),
+        "precision of the first ten": _corrected(context, review),
         "judged": f"{review.n_answered:,}, {review.n_wrong:,} of them relevant",
         **review.agreement_words(),
     }
@@ -109,14 +108,12 @@ def _reviewed(context: RetrievalContext, details: dict[str, Any]) -> Finding:
     )
 
 
-def _corrected(context: RetrievalContext) -> dict[str, Any]:
+def _corrected(context: RetrievalContext, review: Reviewed) -> dict[str, Any]:
     """Share of the first ten that is relevant, as labelled and by the answers, for each retriever.
 
     The first ten hold the labelled ones, which are known, and doubted pairs, of which the sample tells a share.
     """
-    review, doubt, out = context.review, context.doubt, {}
-    if review is None:  # pragma: no cover - asked by run
-        raise ValueError("no review")
+    doubt, out = context.doubt, {}
     for k, one in enumerate(context.lists):
         top = one.document[:, :TOP]
         size = int((top >= 0).sum())
