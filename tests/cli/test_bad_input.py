@@ -1,5 +1,6 @@
 """What ``trueneg audit`` does with bad input, from end to end: one line, exit code 2, nothing written."""
 
+import contextlib
 import os
 import resource
 import shutil
@@ -172,18 +173,6 @@ def test_a_file_that_cannot_be_read(tmp_path, capfd, monkeypatch, case):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def _audit(table, *more, before=None, env=None):
-    command = [sys.executable, "-m", "trueneg", "audit", table, "--label", "y", *more]
-    return subprocess.Popen(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=before,
-        env=env,
-    )
-
-
 def _nothing_half_written(folder):
     """No output, and no temporary file anywhere; stages that were finished may stay for the next run."""
     left = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()] if folder.exists() else []
@@ -195,34 +184,38 @@ def _kept(folder):
     return {name: data for name, data in _tree(folder).items() if name.parts[0] != ".stages"}
 
 
+@contextlib.contextmanager
+def _no_file_beyond(size):
+    """Let this process write no file longer than that: Linux refuses the rest as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.mark.parametrize(
     ("first", "more"), [("suspects.csv", ["--no-cache"]), ("report.html", []), ("audit.json", ["--no-cache"])]
 )
-def test_a_disk_that_fills_while_writing(tmp_path, first, more):
+def test_a_disk_that_fills_while_writing(tmp_path, run, first, more):
     """Whichever file no longer fits, the folder keeps nothing of the run: never half a result."""
     parquet.write_table(pa.table(_columns(400)), tmp_path / "t.parquet")
-    assert _audit(tmp_path / "t.parquet", "--quick", "--no-cache", "--out", tmp_path / "whole").wait() == 0
-    limit = (tmp_path / "whole" / first).stat().st_size - 100
-    done = _audit(
-        tmp_path / "t.parquet",
-        "--quick",
-        *more,
-        before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        # joblib tries a semaphore, which is a file, and warns where that is refused.
-        env={**os.environ, "JOBLIB_MULTIPROCESSING": "0"},
-    )
-    out, err = done.communicate()
-    assert done.returncode == 2, err
-    assert len(err.splitlines()) == 1, err
-    assert "disk is full" in err
-    assert ".writing-" not in err
-    assert out == ""
+    given = ["audit", tmp_path / "t.parquet", "--label", "y", "--quick"]
+    assert run(*given, "--no-cache", "--out", tmp_path / "whole").returncode == 0
+    with _no_file_beyond((tmp_path / "whole" / first).stat().st_size - 100):
+        done = run(*given, *more)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "disk is full" in done.stderr
+    assert ".writing-" not in done.stderr
+    assert done.stdout == ""
     folder = tmp_path / "t.trueneg"
     assert not folder.exists() or (not more and {p.name for p in folder.iterdir()} == {".stages"})
 
 
 @pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="a small file system needs root")
-def test_a_small_file_system(tmp_path):
+def test_a_small_file_system(tmp_path, capfd):
     """A disk that is really full, with the result of an earlier audit on it: that one must survive whole."""
     small = tmp_path / "small"
     small.mkdir()
@@ -233,14 +226,13 @@ def test_a_small_file_system(tmp_path):
         pytest.skip("mounting is not permitted here")
     try:
         parquet.write_table(pa.table(_columns(400)), tmp_path / "t.parquet")
-        first = _audit(tmp_path / "t.parquet", "--quick", "--no-cache", "--out", small / "o")
-        assert first.wait() == 0, first.stderr.read()
-        first.communicate()
+        given = ["audit", tmp_path / "t.parquet", "--label", "y", "--quick", "--no-cache", "--out", small / "o"]
+        code, _, err = _run(capfd, *given)
+        assert code == 0, err
         whole = _tree(small)
         (small / "filler").write_bytes(b"\0" * (os.statvfs(small).f_bavail * os.statvfs(small).f_frsize - 8192))
-        second = _audit(tmp_path / "t.parquet", "--quick", "--no-cache", "--seed", "7", "--out", small / "o")
-        _, err = second.communicate()
-        assert second.returncode == 2, err
+        code, _, err = _run(capfd, *given, "--seed", "7")
+        assert code == 2, err
         assert len(err.splitlines()) == 1, err
         assert "disk is full" in err
         (small / "filler").unlink()
@@ -258,7 +250,9 @@ def test_ctrl_c(tmp_path, after):
     parquet.write_table(
         pa.table({**columns, "y": (columns["x0"] + rng.normal(size=n) > 1).astype(int)}), tmp_path / "t.parquet"
     )
-    done = _audit(tmp_path / "t.parquet", env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [sys.executable, "-m", "trueneg", "audit", str(tmp_path / "t.parquet"), "--label", "y"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    done = subprocess.Popen(command, **pipes, env={**os.environ, "OMP_NUM_THREADS": "1"})
     waited = 0.0
     # The command loads its models only after the table was read and found good.
     while done.poll() is None and waited < 60 and not _loaded(done.pid, "sklearn"):

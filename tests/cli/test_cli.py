@@ -14,23 +14,23 @@ def _run(*arguments, cwd=None):
 
 
 @pytest.mark.parametrize("name", ["nothere.csv", "rubbish.csv", "half.parquet", "empty.csv"])
-def test_bad_files_are_one_line_and_exit_2(tmp_path, name):
+def test_bad_files_are_one_line_and_exit_2(tmp_path, name, run):
     """A missing, binary, cut or empty file is one line with exit code 2, and nothing is written."""
     (tmp_path / "rubbish.csv").write_bytes(bytes(range(256)) * 400)
     (tmp_path / "half.parquet").write_bytes(b"PAR1" + b"\0" * 100)
     (tmp_path / "empty.csv").write_bytes(b"")
     before = sorted(tmp_path.iterdir())
-    done = _run("audit", name, "--label", "y", cwd=tmp_path)
+    done = run("audit", name, "--label", "y", cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_without_a_label_the_candidates_are_listed_with_the_command(tmp_path):
+def test_without_a_label_the_candidates_are_listed_with_the_command(tmp_path, run):
     """Whoever forgets --label gets the exact command to run."""
     (tmp_path / "a.csv").write_text("x,spam\n" + "".join(f"{i * 0.37},{i % 2}\n" for i in range(50)))
-    done = _run("audit", "a.csv", cwd=tmp_path)
+    done = run("audit", "a.csv", cwd=tmp_path)
     assert done.returncode == 2
     assert "--label spam" in done.stderr
 
@@ -47,27 +47,27 @@ def test_quick_audit_writes_the_folder_and_gates(tmp_path):
     assert (out / "report.html").read_text(encoding="utf-8") == page
 
 
-def test_explain_tells_a_code_and_refuses_an_unknown_one():
+def test_explain_tells_a_code_and_refuses_an_unknown_one(run):
     """Every code of a report can be explained on the spot."""
-    assert "False negatives" in _run("explain", "tn201").stdout
-    unknown = _run("explain", "TN999")
+    assert "False negatives" in run("explain", "tn201").stdout
+    unknown = run("explain", "TN999")
     assert unknown.returncode == 2
     assert "TN201" in unknown.stderr
 
 
-def test_claim_without_its_data_is_not_run_and_never_held(tmp_path, monkeypatch):
+def test_claim_without_its_data_is_not_run_and_never_held(tmp_path, monkeypatch, run):
     """A claim whose data is missing says how to get it and does not count as held."""
     monkeypatch.setenv("TRUENEG_DATA", str(tmp_path))
-    done = _run("claims", "run", "suspects-direction", "--json")
+    done = run("claims", "run", "suspects-direction", "--json")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
     assert row["holds"] is None
     assert "trueneg data get uci" in row["not_run"]
 
 
-def test_help_lists_every_command_in_the_order_of_use():
+def test_help_lists_every_command_in_the_order_of_use(run):
     """A new user reads from the top: demo and audit first, the house's own last, and no command outside a group."""
-    told = _run("--help").stdout
+    told = run("--help").stdout
     names = "demo audit review explain report repair compare diff run-code label mine evaluate fit predict claims data"
     places = [told.index(f"\n│ {name} ") for name in names.split()]
     assert places == sorted(places)

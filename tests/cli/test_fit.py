@@ -16,12 +16,6 @@ from trueneg.jobs.fit import Model
 WORDS = ["rash", "reaction", "penicillin", "fever", "cough", "aspirin", "rest", "sleep", "blood"]
 
 
-def _run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "trueneg", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
-    )
-
-
 def _table(path, n=600):
     """Write notes whose label follows from words and age."""
     draw = random.Random(0)
@@ -36,25 +30,25 @@ def _table(path, n=600):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, run):
     """Fit both heads once."""
     where = tmp_path_factory.mktemp("fit")
     _table(where / "notes.csv")
     settings = ["--set", "n_clauses=50", "--set", "specificity=8"]
-    done = _run("fit", "tsetlin", "notes.csv", "--label", "label", "--out", "rules", *settings, cwd=where)
+    done = run("fit", "tsetlin", "notes.csv", "--label", "label", "--out", "rules", *settings, cwd=where)
     assert done.returncode == 0, done.stderr
     assert "held out" in done.stdout
-    other = _run("fit", "naive_bayes", "notes.csv", "--label", "label", "--out", "bayes", cwd=where)
+    other = run("fit", "naive_bayes", "notes.csv", "--label", "label", "--out", "bayes", cwd=where)
     assert other.returncode == 0, other.stderr
     return where
 
 
 @pytest.mark.parametrize("model", ["rules", "bayes"])
-def test_labels_of_a_stream_are_those_of_the_model_in_memory(folder, model):
+def test_labels_of_a_stream_are_those_of_the_model_in_memory(folder, run, model):
     """Protects predict: what is written row by row, keys as spelt, is what the loaded model says of the whole table."""
     from trueneg.data.readers import read_table
 
-    done = _run("predict", "notes.csv", "--model", model, "--out", f"{model}.parquet", "--id", "text", cwd=folder)
+    done = run("predict", "notes.csv", "--model", model, "--out", f"{model}.parquet", "--id", "text", cwd=folder)
     assert done.returncode == 0, done.stderr
     found = pq.read_table(folder / f"{model}.parquet")
     table = read_table(folder / "notes.csv").arrow
@@ -68,11 +62,11 @@ def test_labels_of_a_stream_are_those_of_the_model_in_memory(folder, model):
     assert sum(right) / len(right) > (0.95 if model == "rules" else 0.75)
 
 
-def test_the_page_shows_measured_rules(folder):
+def test_the_page_shows_measured_rules(folder, run):
     """Protects the page: rules in words with their intervals, everything escaped, and a policy without network."""
     stored = json.loads((folder / "rules" / "model.json").read_text(encoding="utf-8"))
     stored["about"]["rules"][0]["text"] = "<script>alert(1)</script>"
-    done = _run("report", "rules", cwd=folder)
+    done = run("report", "rules", cwd=folder)
     assert done.returncode == 0, done.stderr
     page = (folder / "rules" / "report.html").read_text(encoding="utf-8")
     for rule in stored["about"]["rules"][1:5]:
@@ -82,27 +76,28 @@ def test_the_page_shows_measured_rules(folder):
     from trueneg.report.model import render
 
     assert "<script>alert" not in render(stored)
-    bayes = _run("report", "bayes", cwd=folder)
+    bayes = run("report", "bayes", cwd=folder)
     assert bayes.returncode == 0
     assert "no rules to show" in (folder / "bayes" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_model_holds_no_pickle_and_is_the_same_for_any_number_of_threads(folder):
-    """Protects trust and reproducibility: npz and JSON alone, equal arrays from one thread and from two."""
+    """Protects trust and reproducibility: npz and JSON alone, equal arrays from two threads of another process."""
     import numpy as np
 
     arguments = ["--label", "label", "--set", "n_clauses=50", "--set", "specificity=8", "--jobs", "2"]
-    assert _run("fit", "tsetlin", "notes.csv", "--out", "again", *arguments, cwd=folder).returncode == 0
+    command = [sys.executable, "-m", "trueneg", "fit", "tsetlin", "notes.csv", "--out", "again", *arguments]
+    assert subprocess.run(command, capture_output=True, check=False, cwd=folder).returncode == 0
     assert sorted(p.name for p in (folder / "again").iterdir()) == ["head.npz", "model.json"]
     with np.load(folder / "rules" / "head.npz") as a, np.load(folder / "again" / "head.npz") as b:
         for name in ("include", "lower", "weight"):
             np.testing.assert_array_equal(a[name], b[name])
 
 
-def test_search_chooses_settings_and_tells_them(folder):
+def test_search_chooses_settings_and_tells_them(folder, run):
     """Protects --search: the model kept has the settings that it says it chose, and learned from all rows."""
     arguments = ["--label", "label", "--search", "--set", "max_iter=3", "--out", "chosen"]
-    done = _run("fit", "tsetlin", "notes.csv", *arguments, cwd=folder)
+    done = run("fit", "tsetlin", "notes.csv", *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     told = next(line for line in done.stdout.splitlines() if line.startswith("chosen of"))
     params = Model.load(folder / "chosen").fitted.model.get_params()
@@ -131,11 +126,11 @@ def test_search_chooses_settings_and_tells_them(folder):
         (["predict", "short.csv", "--model", "rules", "--out", "y.csv"], "no column"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(folder, arguments, said):
+def test_bad_input_is_one_line_and_writes_nothing(folder, run, arguments, said):
     """Protects users: what is wrong is one line with the remedy and exit code 2, and no file is left."""
     (folder / "short.csv").write_text("text\nrash\n", encoding="utf-8")
     before = (folder / "notes.csv").read_bytes()
-    done = _run(*arguments, cwd=folder)
+    done = run(*arguments, cwd=folder)
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -16,13 +16,8 @@ import pytest
 from trueneg.data.writers import write_table
 
 
-def _run(*arguments, cwd=None):
-    command = [sys.executable, "-m", "trueneg", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
-
-
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory):
+def audited(tmp_path_factory, run):
     """A folder with data.csv and its audit, made by the command."""
     root = tmp_path_factory.mktemp("cli")
     rng = np.random.default_rng(0)
@@ -31,14 +26,14 @@ def audited(tmp_path_factory):
     y[:40] = False
     table = pa.table({"zip": [f"0{i:04}" for i in range(200)], "p": p, "label": np.where(y, "yes", "no").tolist()})
     write_table(table, root / "data.csv")
-    done = _run("audit", "data.csv", "--label", "label", "--positive", "yes", "--proba", "p", "--quick", cwd=root)
+    done = run("audit", "data.csv", "--label", "label", "--positive", "yes", "--proba", "p", "--quick", cwd=root)
     assert done.returncode == 0, done.stderr
     return root
 
 
-def test_a_repair_says_what_it_did_and_what_is_next(audited):
+def test_a_repair_says_what_it_did_and_what_is_next(audited, run):
     """One line of figures, where every row is listed, and the next command; zip codes keep their zeros."""
-    done = _run("repair", "data.trueneg", "--action", "eliminate", "--top", 5, "--to", "less.csv", cwd=audited)
+    done = run("repair", "data.trueneg", "--action", "eliminate", "--top", 5, "--to", "less.csv", cwd=audited)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("less.csv: 195 of 200 rows; 5 eliminated (TN201 5)")
     assert "less.csv.repair.json" in done.stdout
@@ -69,10 +64,10 @@ def test_a_repair_says_what_it_did_and_what_is_next(audited):
         (["data.trueneg", "--action", "flag", "--top", "1", "--finding", "TN9", "--to", "x.csv"], "there are TN201"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(audited, arguments, said):
+def test_bad_input_is_one_line_and_exit_2(audited, arguments, said, run):
     """Whatever is wrong is said in one line with the remedy, and no file appears."""
     before = sorted(audited.iterdir())
-    done = _run("repair", *arguments, cwd=audited)
+    done = run("repair", *arguments, cwd=audited)
     assert done.returncode == 2, done.stdout
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -80,9 +75,9 @@ def test_bad_input_is_one_line_and_exit_2(audited, arguments, said):
     assert sorted(audited.iterdir()) == before
 
 
-def test_an_action_that_is_none_is_refused_before_anything_is_read(audited):
+def test_an_action_that_is_none_is_refused_before_anything_is_read(audited, run):
     """A mistyped action costs no time."""
-    done = _run("repair", "data.trueneg", "--action", "delete", "--top", "1", "--to", "x.csv", cwd=audited)
+    done = run("repair", "data.trueneg", "--action", "delete", "--top", "1", "--to", "x.csv", cwd=audited)
     assert done.returncode == 2
     assert not (audited / "x.csv").exists()
 
@@ -101,7 +96,7 @@ def test_bad_arguments_load_nothing_heavy(audited):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on a terminal")
-def test_ctrl_c_leaves_nothing(tmp_path):
+def test_ctrl_c_leaves_nothing(tmp_path, run):
     """An interrupt while the file is written: neither the file nor a half of it stays."""
     n = 400_000
     rng = np.random.default_rng(0)
@@ -110,7 +105,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     table = pa.table({"p": p, "t": [f"some words to write {i}" for i in range(n)], "label": label})
     write_table(table, tmp_path / "data.jsonl")
     arguments = ["data.jsonl", "--label", "label", "--positive", "yes", "--proba", "p", "--features", "p", "--quick"]
-    assert _run("audit", *arguments, "--select", "TN2", cwd=tmp_path).returncode == 0
+    assert run("audit", *arguments, "--select", "TN2", cwd=tmp_path).returncode == 0
     before = sorted(tmp_path.iterdir())
     code = (  # a test runner in the background may have told its children to ignore the signal
         "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"

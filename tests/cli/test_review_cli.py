@@ -2,18 +2,10 @@
 
 import csv
 import io
-import subprocess
-import sys
 
 import pytest
 
 from trueneg.jobs.demo import run_demo
-
-
-def _run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "trueneg", *arguments], capture_output=True, text=True, check=False, cwd=cwd
-    )
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +16,9 @@ def demo(tmp_path_factory):
     return folder
 
 
-def test_the_loop_from_a_sample_to_an_interval(demo):
+def test_the_loop_from_a_sample_to_an_interval(demo, run):
     """What review prints must be true: what to expect, where to judge, and a next command that takes the answers."""
-    done = _run("review", "digits.trueneg", "--n", "40", cwd=demo)
+    done = run("review", "digits.trueneg", "--n", "40", cwd=demo)
     assert done.returncode == 0, done.stderr
     assert "TN201: 40 of 1,662 drawn now, 40 in all" in done.stdout
     assert "with 40 of 1,662 judged, expect a 95 % interval" in done.stdout
@@ -37,11 +29,11 @@ def test_the_loop_from_a_sample_to_an_interval(demo):
         row[rows[0].index("answer")] = "reject"
     with sheet.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
-    again = _run("review", "digits.trueneg", "--n", "5", cwd=demo)
+    again = run("review", "digits.trueneg", "--n", "5", cwd=demo)
     assert "40 of 45 are answered in review.csv" in again.stdout
     following = again.stdout.strip().splitlines()[-1].removeprefix("Next: trueneg ").split()
     assert following[:2] == ["audit", "digits.csv"]
-    audited = _run(*following, cwd=demo)
+    audited = run(*following, cwd=demo)
     assert audited.returncode == 0, audited.stderr
     assert "40" in next(line for line in audited.stdout.splitlines() if "answers" in line)
 
@@ -57,10 +49,10 @@ def test_the_loop_from_a_sample_to_an_interval(demo):
         (["digits.trueneg", "--finding", "TN999"], "--finding may be TN201"),
     ],
 )
-def test_bad_arguments_are_one_line_and_exit_2(demo, arguments, message):
+def test_bad_arguments_are_one_line_and_exit_2(demo, arguments, message, run):
     """A slip costs one line that says how to mend it, and writes nothing."""
     before = sorted(p.name for p in demo.rglob("*"))
-    done = _run("review", *arguments, cwd=demo)
+    done = run("review", *arguments, cwd=demo)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,14 @@ def render(report: Mapping[str, Any]) -> str:
     data = _visible(clean(report))
     validate(data)
     style, script = asset("report.css"), asset("report.js")
-    environment = templates(number=words.number, estimate=words.estimate, method=words.method, plain=_plain, cell=_cell)
-    environment.filters["values_of"] = lambda row: list(row.values())
-    environment.globals["rows_of"] = _rows_of
+    environment = templates(
+        number=words.number,
+        estimate=words.estimate,
+        method=words.method,
+        plain=_plain,
+        cell=_cell,
+        values_of=_values_of,
+    )
     shown = [f for f in map(_complete, data["findings"]) if f["status"] in _OPEN]
     quiet = [f for f in map(_complete, data["findings"]) if f["status"] not in _OPEN]
     figures = _draw(data["figures"])
@@ -64,19 +70,24 @@ def render(report: Mapping[str, Any]) -> str:
         quiet=quiet,
         figures=figures,
         placed=placed,
+        rows_of=_rows_of,
         loose=[f for name, f in figures.items() if name not in placed.values()],
         suspects=_suspects(data["suspects"]),
     )
     return page.strip() + "\n"  # the macros leave blank lines before the doctype
 
 
+@cache
 def templates(**filters: Any) -> Environment:
     """Return the templates of every page: what comes from the data is escaped, and an unknown name is an error.
+
+    Kept, since to compile a page's template takes as long as to audit a small table.
 
     Parameters
     ----------
     **filters
-        Filters of the page, by the name that its template uses.
+        Filters of the page, by the name that its template uses: functions of a module, so that they are the same ones
+        at the next call.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -147,6 +158,10 @@ def _place(shown: list[dict[str, Any]], figures: Mapping[str, Any]) -> dict[tupl
             if name in figures and name not in placed.values():
                 placed[(i, name)] = name
     return placed
+
+
+def _values_of(row: Mapping[str, Any]) -> list[Any]:
+    return list(row.values())
 
 
 def _rows_of(table: Mapping[str, Mapping[str, Any]], columns: list[str]) -> list[list[Any]]:
