@@ -238,6 +238,49 @@ def test_p_values_of_normal_flows_are_uniform_and_the_budget_holds():
     assert set(model.predict(fresh)) == {"normal", "attack"}
 
 
+def test_a_clean_flow_stranger_than_all_before_does_not_silence_the_alarm():
+    """Protects small sites: flows below all of the reference have one p-value, and still no single score."""
+    rng = np.random.default_rng(0)
+    clean, strange = rng.normal(size=(2100, 3)), np.full((50, 3), 40.0) + rng.normal(size=(50, 3))
+
+    class Distance:
+        needs_attacks = False
+
+        def fit(self, X, attack=None, *, progress=None):
+            return self
+
+        def score_samples(self, X):
+            return -np.linalg.norm(X, axis=1)
+
+    ties = 0
+    for seed in range(8):
+        model = IntrusionRejecter(Distance(), encoder=None, random_state=seed).fit(clean)
+        lowest = -np.log(len(model.reference_) + 1)
+        ties += model.budget_.threshold_ <= lowest  # a clean flow has the smallest p-value there is
+        assert model.alarms(strange).all()
+        assert model.p_values(strange).max() == pytest.approx(np.exp(lowest))
+        s = model.score_samples(strange)
+        assert (np.argsort(s) == np.argsort(-np.linalg.norm(strange, axis=1))).all()
+        assert (s > lowest - 1).all()
+    assert ties > 0
+
+
+def test_a_refused_recalibration_leaves_the_model_as_it_was():
+    """Protects a running model: what is refused, by one line, changes neither its rate nor its threshold."""
+    frame, labels = _flows(3000)
+    model = IntrusionRejecter(rate=0.02, random_state=0).fit(frame, labels)
+    before = model.predict(frame)
+    for given, said in (
+        ({"X": frame[:50], "rate": 0.001}, "clean flows cannot keep"),
+        ({"X": frame, "y": labels[:-1]}, "one label a row"),
+        ({"X": frame, "y": np.full(3000, "flood")}, "no row of y is 'normal'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            model.recalibrate(**given)
+    assert model.rate == 0.02
+    np.testing.assert_array_equal(before, model.predict(frame))
+
+
 def test_recalibration_restores_a_budget_that_moved():
     """Protects users elsewhere: on shifted traffic the budget breaks, and 500 local clean flows restore it."""
     frame, labels = _flows(6000)

@@ -25,7 +25,7 @@ __all__ = ["IntrusionRejecter"]
 
 Progress = Callable[[str, int, int], None]
 _NORMAL = ("normal", "benign", "BENIGN", "Normal", "Benign")
-_SCHEMA = "trueneg/intrusion/1"
+_SCHEMA = "trueneg/intrusion/2"
 _ROWS = 65_536
 
 
@@ -147,7 +147,10 @@ class IntrusionRejecter(BaseRejecter):
         return self
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return how familiar each flow is (n,), 0 at most: log p-values of the detectors, summed or the smallest."""
+        """Return how familiar each flow is (n,), 0 at most: log p-values of the detectors, summed or the smallest.
+
+        Flows stranger than all of the reference have equal p-values; their scores go on by how far beyond they lie.
+        """
         return self.score_counted(X)[0]
 
     def score_counted(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -205,11 +208,23 @@ class IntrusionRejecter(BaseRejecter):
         """
         scores = self.score_samples(X)
         if y is not None:
-            scores = scores[np.asarray(y) == self.normal_]
+            labels = np.asarray(y)
+            if labels.shape != scores.shape:
+                msg = f"X has {len(scores)} rows and y has shape {labels.shape}: give one label a row."
+                raise InputError(msg)
+            scores = scores[labels == self.normal_]
+            if not len(scores):
+                msg = f"no row of y is {self.normal_!r}: a threshold is set on normal flows; leave y out if all are."
+                raise InputError(msg)
+        before = self.rate, self.confidence
         self.rate = self.rate if rate is None else rate
         if not (isinstance(confidence, str) and confidence == "same"):
             self.confidence = confidence
-        return self.recalibrate_scores(scores)
+        try:
+            return self.recalibrate_scores(scores)
+        except InputError:
+            self.rate, self.confidence = before  # what was refused leaves the model as it was
+            raise
 
     def recalibrate_scores(self, scores: ArrayLike) -> IntrusionRejecter:
         """Set the threshold by the scores (n,) of clean flows, where they were made batch by batch."""
@@ -252,6 +267,8 @@ class IntrusionRejecter(BaseRejecter):
         folder = Path(folder)
         try:
             stored = json.loads((folder / "intrusion.json").read_text(encoding="utf-8"))
+            if stored["schema"] != _SCHEMA:
+                raise ValueError("of another version")
             found = cls(tuple(d["name"] for d in stored["detectors"]), **stored["params"], normal=stored["normal"])
             with np.load(folder / "intrusion.npz", allow_pickle=False) as arrays:
                 found.reference_ = arrays["reference"]
@@ -352,8 +369,22 @@ class IntrusionRejecter(BaseRejecter):
             out[:, j] = (1 + np.searchsorted(self.reference_[:, j], raw[:, j], side="right")) / (n + 1)
         return out
 
+    def _beyond(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how far scores (n, n_detectors) lie below all of the reference, from 0 up to 1.
+
+        All of them have the smallest p-value. One clean flow among them would put the threshold there, and no attack,
+        however strange, would be below it; so they keep their order. It is worth a factor e at most: a detector whose
+        scores have a long tail does not outweigh the others.
+        """
+        lowest = self.reference_[0]
+        few = self.reference_[: max(2, len(self.reference_) // 20)]
+        scale = few.mean(axis=0) - lowest
+        scale = np.where(scale > 0, scale, self.reference_[-1] - lowest)
+        far = np.maximum(lowest - raw, 0.0) / np.where(scale > 0, scale, 1.0)
+        return far / (1.0 + far)
+
     def _combined(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        logs = np.log(self._p(raw))
+        logs = np.log(self._p(raw)) - self._beyond(raw)
         return logs.sum(axis=1) if self.combine == "p-values" else logs.min(axis=1)
 
     def _set(self, scores: NDArray[np.float64], *, warn: bool) -> None:
