@@ -270,13 +270,13 @@ def test_a_refused_recalibration_leaves_the_model_as_it_was():
     frame, labels = _flows(3000)
     model = IntrusionRejecter(rate=0.02, random_state=0).fit(frame, labels)
     before = model.predict(frame)
-    for given, said in (
+    for wrong, said in (
         ({"X": frame[:50], "rate": 0.001}, "clean flows cannot keep"),
         ({"X": frame, "y": labels[:-1]}, "one label a row"),
         ({"X": frame, "y": np.full(3000, "flood")}, "no row of y is 'normal'"),
     ):
         with pytest.raises(InputError, match=said):
-            model.recalibrate(**given)
+            model.recalibrate(**wrong)
     assert model.rate == 0.02
     np.testing.assert_array_equal(before, model.predict(frame))
 
