@@ -14,14 +14,14 @@ from scipy.stats import binom
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
 from trueneg.reject import Threshold, find_threshold
-from trueneg.reject.base import say_unknown
+from trueneg.reject.labels import say_unknown
 
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=4, max_size=40).filter(
     lambda rows: 0 < sum(r[0] for r in rows) < len(rows)
 )
 
 
-@given(ROWS, st.sampled_from([0.05, 0.5, 0.9, 0.99]))
+@given(ROWS, st.sampled_from([0.0, 0.05, 0.5, 0.9, 0.99, 1.0]))
 @settings(max_examples=50, deadline=None)
 def test_targets_are_met_and_no_better_threshold_is(rows, share):
     """Of all thresholds the one kept is the tightest that meets the target, ties going together."""
@@ -30,11 +30,13 @@ def test_targets_are_met_and_no_better_threshold_is(rows, share):
     cuts = np.append(np.unique(scores), scores.max() + 1)
     kept = np.array([(scores[known] >= t).mean() for t in cuts])
     passed = np.array([(scores[~known] >= t).mean() for t in cuts])
-    found = find_threshold(scores, known, target_tpr=share)
-    assert found.tpr.value == kept[kept >= share - 1e-9].min() >= share - 1e-9
-    found = find_threshold(scores, known, target_fpr=share)
-    assert found.fpr.value == passed[passed <= share + 1e-9].max()
-    assert found.tpr.value == kept[passed <= share + 1e-9].max()
+    if share > 0:
+        found = find_threshold(scores, known, target_tpr=share)
+        assert found.tpr.value == kept[kept >= share - 1e-9].min() >= share - 1e-9
+    if share < 1:
+        found = find_threshold(scores, known, target_fpr=share)
+        assert found.fpr.value == passed[passed <= share + 1e-9].max()
+        assert found.tpr.value == kept[passed <= share + 1e-9].max()
 
 
 @given(ROWS, st.sampled_from([0.1, 1.0, 7.0]), st.sampled_from([None, 0.2]))
@@ -89,6 +91,10 @@ def test_a_threshold_is_a_float_that_survives_copies():
         (np.array([-1, 1]), "auto", -2),
         (np.array([0.5, 1.5]), "auto", -1.0),
         (np.array([0, 1], np.uint8), "auto", -1),
+        (np.array([-1, -128], np.int8), "auto", -129),
+        (np.array([0, 1], np.int8), 300, 300),
+        (np.array([0, 1]), 7.0, 7),
+        (np.array(["unknown", "b"]), "auto", "unknown_"),
         (np.array(["a", "bb"]), "auto", "unknown"),
         (np.array(["a", "bb"]), "none of these", "none of these"),
         (np.array(["a", "bb"], object), "auto", "unknown"),
@@ -116,7 +122,17 @@ def test_the_unknown_label_is_of_the_labels_type(classes, label, want):
         lambda: find_threshold([1.0, 2.0], [1, 0], costs=(1, 2)),
         lambda: find_threshold([], target_tpr=0.9),
         lambda: find_threshold([1.0, np.nan], target_tpr=0.9),
-        lambda: find_threshold([1.0, 2.0], target_tpr=1.0),
+        lambda: find_threshold([1.0, 2.0], target_tpr=1.5),
+        lambda: find_threshold([1.0, 2.0], target_tpr=0),
+        lambda: find_threshold([1.0, 2.0], target_tpr="0.9"),
+        lambda: find_threshold([1.0, 2.0], target_tpr=1.0, confidence=0.9),
+        lambda: find_threshold([1.0, 2.0], target_tpr=0.9, confidence="much"),
+        lambda: find_threshold([1.0, 2.0], target_tpr=0.9, groups=["one"]),
+        lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), None),
+        lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), float("nan")),
+        lambda: say_unknown(np.array([1]), np.array([True]), np.array([2]), 2.5),
+        lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), 10**30),
+        lambda: say_unknown(np.array(["a"]), np.array([True]), np.array(["-1"]), -1),
         lambda: find_threshold([1.0, 2.0], [1, 2], target_tpr=0.9),
         lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), 1),
         lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), "odd"),

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
+from trueneg.reject.labels import are_known, say_unknown, unknown_of
 from trueneg.reject.threshold import Threshold, find_threshold
 
 __all__ = ["BaseRejecter", "NotCalibratedError", "say_unknown"]
@@ -26,44 +27,6 @@ __all__ = ["BaseRejecter", "NotCalibratedError", "say_unknown"]
 
 class NotCalibratedError(InputError, NotFittedError):  # type: ignore[misc]
     """A rejecter was asked for a decision before it had a threshold."""
-
-
-def say_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], classes: NDArray[Any], label: Any) -> NDArray[Any]:
-    """Return labels (n,) with the unknown label where ``unknown`` is true, of the labels' type where it can be.
-
-    Parameters
-    ----------
-    labels, unknown, classes
-        Answers (n,), which of them to withdraw (n,), and the known classes (K,).
-    label : object or "auto"
-        "auto": "unknown" for texts, and -1 for numbers, or one less than the lowest class where -1 is a class.
-
-    Raises
-    ------
-    InputError
-        Where the label is a class, or classes are numbers and the label a text.
-    """
-    kind = classes.dtype.kind
-    if isinstance(label, str) and label == "auto":
-        number = kind in "iuf" or (kind == "O" and all(isinstance(c, int | float) for c in classes))
-        label = (-1 if -1 not in classes else classes.min() - 1) if number else "unknown"
-    if kind in "iuf" and (isinstance(label, str) or not np.isreal(label)):
-        msg = f"unknown_label={label!r} does not fit classes that are numbers: give a number that is no class."
-        raise InputError(msg)
-    if label in classes.tolist():
-        msg = f"unknown_label={label!r} is one of the classes: choose another one."
-        raise InputError(msg)
-    if kind == "U":
-        out = labels.astype(f"<U{max(classes.dtype.itemsize // 4, len(str(label)))}")
-        out[unknown] = str(label)
-        return out
-    if kind == "b":
-        labels = labels.astype(object)
-    elif kind == "u" and label < 0:
-        labels = labels.astype(np.int64)
-    out = labels.copy()
-    out[unknown] = label
-    return out
 
 
 class BaseRejecter(BaseEstimator):  # type: ignore[misc]
@@ -113,7 +76,8 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
         X : array-like of shape (n, d)
             As in ``fit``.
         y : array-like of shape (n,) or None, default=None
-            Labels; a row whose label is none of ``classes_`` is unknown. None: all rows are known.
+            Labels; a row whose label is none of ``classes_`` is unknown, one without a label is refused. None: all rows
+            are known.
         target_tpr, target_fpr, costs, confidence, unknown_share, groups, level
             As in :func:`find_threshold`.
 
@@ -123,13 +87,7 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
             Itself.
         """
         scores = self.score_samples(X)
-        known = None
-        if y is not None:
-            labels = np.asarray(y)
-            if labels.shape != scores.shape:
-                msg = f"X has {len(scores)} rows and y has shape {labels.shape}: give one label a row."
-                raise InputError(msg)
-            known = np.isin(labels, self.classes_)
+        known = None if y is None else are_known(y, len(scores), self.classes_)
         self.threshold_ = find_threshold(
             scores,
             known,
@@ -169,11 +127,17 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
             self.classes_ = np.array([1])
             return np.zeros(n, np.int64)
         self.classes_, place = np.unique(np.asarray(y), return_inverse=True)
+        unknown_of(self.classes_, self.unknown_label)  # refused before anything is learned
         return place.reshape(-1).astype(np.int64)
 
     def _rows(self, X: Any, *, reset: bool = False, dtype: Any = "numeric") -> NDArray[Any]:
-        """Return X as finite numbers (n, d), of the width of ``fit`` unless ``reset``."""
-        rows: NDArray[Any] = validate_data(self, X, reset=reset, dtype=dtype, ensure_all_finite=False)
+        """Return X as finite numbers (n, d), of the width of ``fit`` unless ``reset``; no row at all but in ``fit``."""
+        if hasattr(X, "detach"):  # a tensor, perhaps with gradients, perhaps of a type that NumPy does not have
+            X = X.detach().cpu()
+            X = (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
+        rows: NDArray[Any] = validate_data(
+            self, X, reset=reset, dtype=dtype, ensure_all_finite=False, ensure_min_samples=int(reset)
+        )
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             msg = f"X, row {i}, holds NaN or infinity: repair or drop such rows first."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,11 @@ def find_threshold(
     known : array-like of shape (n,) or None, default=None
         1 for rows of known classes, 0 for unknown ones; None: all are known.
     target_tpr : float or None
-        The highest threshold that accepts at least this share of the known rows; tied rows are accepted together. A
-        budget of false alarms of 1 % is ``target_tpr=0.99``.
+        The highest threshold that accepts at least this share of the known rows, above 0 and up to 1; tied rows are
+        accepted together. A budget of false alarms of 1 % is ``target_tpr=0.99``.
     target_fpr : float or None
-        The lowest threshold that accepts at most this share of the unknown rows; tied rows are refused together.
+        The lowest threshold that accepts at most this share of the unknown rows, from 0 to below 1; tied rows are
+        refused together.
     costs : CostMatrix or None
         ``fn`` is what refusing a known row costs, ``fp`` what accepting an unknown one does. Of equally cheap
         thresholds the highest.
@@ -116,6 +118,9 @@ def find_threshold(
         msg = f"calibrate needs exactly one of target_tpr, target_fpr and costs; it got {', '.join(given) or 'none'}."
         raise InputError(msg)
     s, truth = _checked(scores, known)
+    if groups is not None and np.shape(groups) != s.shape:
+        msg = f"groups has shape {np.shape(groups)}: give one group for each of the {len(s)} rows."
+        raise InputError(msg)
     lacking = "known" if not truth.any() else "unknown" if truth.all() and given[0] != "target_tpr" else None
     if lacking is not None:
         more = "" if lacking == "known" else ", or aim at target_tpr, which needs known rows only"
@@ -155,8 +160,10 @@ def _checked(scores: ArrayLike, known: ArrayLike | None) -> tuple[NDArray[np.flo
 
 
 def _share(value: Any, name: str) -> float:
-    if not 0 < float(value) < 1:
-        msg = f"{name}={value!r}: give a share between 0 and 1, such as 0.95 of the known rows or 0.05 of the unknown."
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not (0 < value <= 1 if name == "target_tpr" else 0 <= value < 1):
+        which = "known rows to keep, above 0 and up to 1" if name == "target_tpr" else "unknown rows, 0 to below 1"
+        msg = f"{name}={value!r}: give a share of the {which}, such as {0.95 if name == 'target_tpr' else 0.05}."
         raise InputError(msg)
     return float(value)
 
@@ -165,8 +172,11 @@ def _allowed(n: int, share: float, confidence: float | None, name: str) -> int:
     """Return how many of n rows may be on the wrong side: the exact bound of the order statistic, or their share."""
     if confidence is None:
         return math.floor(n * share + 1e-9)
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         msg = f"confidence={confidence!r}: give a number between 0 and 1, such as 0.95."
+        raise InputError(msg)
+    if not share:
+        msg = f"no number of {name} rows can promise that none of those to come is on the wrong side: drop confidence."
         raise InputError(msg)
     # With k rows beyond the threshold, the share of rows to come beyond it is Beta(k + 1, n - k) at most.
     k = np.arange(min(n, math.floor(n * share) + 1))

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
 from trueneg.reject._mahalanobis.gaussian import gaussians
 from trueneg.reject.base import BaseRejecter
+from trueneg.reject.labels import checked_labels, plain, unknown_of
 
 __all__ = ["MahalanobisDetector"]
 
@@ -114,7 +114,9 @@ class MahalanobisDetector(BaseRejecter):
         self._options()
         rows, labels = self._given(X, y, reset=True)
         if y is not None and len(np.unique(labels)) < 2:
-            msg = f"y holds one class only, {labels[0]!r}: give two classes, or no y for one Gaussian of all rows."
+            msg = (
+                f"y holds one class only, {plain(labels[0])!r}: give two classes, or no y for one Gaussian of all rows."
+            )
             raise InputError(msg)
         self.stats_: list[ClassStats] = []
         self.batches_ = 0
@@ -205,6 +207,9 @@ class MahalanobisDetector(BaseRejecter):
         before = [(len(s.classes), s.covariance()) for s in self.stats_]
         count = 1 if self.net is None and np.ndim(X) == 1 else len(X)
         rows, labels = self._given(X, np.full(count, label), reset=False)
+        if not count:
+            msg = f"{label!r} has no row: give one or more."
+            raise InputError(msg)
         fresh = [ClassStats(spread="full", tied=True) for _ in self.stats_]
         for part, values in self._values(rows):
             for stats, value in zip(fresh, values, strict=True):
@@ -304,12 +309,7 @@ class MahalanobisDetector(BaseRejecter):
             rows = pictures(X)
             if reset:
                 self.layers_ = layer_names(self.net, self.layers)
-        if y is None:
-            labels = np.ones(len(rows), np.int64)
-        else:
-            labels = column_or_1d(y, warn=True)
-            check_consistent_length(rows, labels)
-            check_classification_targets(labels)
+        labels = np.ones(len(rows), np.int64) if y is None else checked_labels(y, rows)
         if self.net is None and reset:
             widths = [self.n_features_in_] if self.widths is None else [int(w) for w in self.widths]
             if sum(widths) != self.n_features_in_ or min(widths, default=0) < 1:
@@ -361,10 +361,11 @@ class MahalanobisDetector(BaseRejecter):
                 break
         alone = self.stats_[0].counts == 1
         if alone.any():
-            label = self.stats_[0].classes[alone][0]
+            label = plain(self.stats_[0].classes[alone][0])
             msg = f"class {label!r} has one row: it stands for the class, and tells nothing of the spread; add rows."
             warnings.warn(msg, UserWarning, stacklevel=3)
         self.classes_ = self.stats_[0].classes
+        unknown_of(self.classes_, self.unknown_label)
         if self.batches_ <= 1 or len(known) != len(self.classes_):
             self.__dict__.pop("threshold_", None)
         return self

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from trueneg.core.errors import InputError
 from trueneg.reject.base import BaseRejecter
+from trueneg.reject.labels import checked_labels
 
 __all__ = ["SCORES", "EnergyDetector", "MSPDetector", "MaxLogitDetector", "energy", "max_logit", "max_softmax"]
 
@@ -93,9 +92,7 @@ class _LogitDetector(BaseRejecter):
         if y is None:
             y = np.arange(rows.shape[1])
         else:
-            check_consistent_length(rows, y)
-            y = column_or_1d(y, warn=True)
-            check_classification_targets(y)
+            y = checked_labels(y, rows)
         self._known(y, len(rows))
         if len(self.classes_) != rows.shape[1]:
             one = "one class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
