@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, kstest
+from sklearn.ensemble import IsolationForest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from trueneg.core.errors import InputError
@@ -323,7 +324,6 @@ def test_a_model_on_disk_is_the_same_model(detectors, tmp_path):
 
 def test_scikit_learn_detectors_stand_beside_ours(tmp_path):
     """Protects plug-ins: a classifier and an outlier detector work; saving them is refused with the reason."""
-    from sklearn.ensemble import IsolationForest
     from sklearn.naive_bayes import GaussianNB
 
     frame, labels = _flows(2000)
@@ -332,6 +332,15 @@ def test_scikit_learn_detectors_stand_beside_ours(tmp_path):
     assert detection_report(labels, model.alarms(frame)).detection.value > 0.5
     with pytest.raises(InputError, match="without pickle"):
         model.save(tmp_path)
+
+
+def test_a_detector_that_is_handed_in_stays_unfitted():
+    """Protects clones and searches: what the constructor was given is as it was, so that a copy starts from nothing."""
+    frame, labels = _flows(400)
+    given = FlowIsolation(n_estimators=5, random_state=0)
+    before = dict(vars(given))
+    IntrusionRejecter(given, confidence=None, random_state=0).fit(frame, labels)
+    assert vars(given) == before
 
 
 def test_false_alarms_at_equal_detection_by_brute_force():
@@ -369,8 +378,12 @@ def test_bad_input_is_one_line(made, said):
 _UNNAMED = "y of this check has no label that means normal: which one it is is not guessed"
 
 
+# A tenth of the trees that the default grows.
+_CHEAP = IntrusionRejecter(IsolationForest(n_estimators=20, random_state=0), confidence=None, random_state=0)
+
+
 @parametrize_with_checks(
-    [IntrusionRejecter(confidence=None, random_state=0), FlowEncoder()],
+    [_CHEAP, FlowEncoder()],
     expected_failed_checks=lambda e: (
         dict.fromkeys(("check_estimators_dtypes", "check_fit2d_1sample", "check_fit2d_1feature"), _UNNAMED)
         if isinstance(e, IntrusionRejecter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,8 @@ def detectors_of(given: Sequence[Any] | str | None, attacks: bool, seed: int | N
                 raise InputError(msg)
             name, made = item, DETECTORS[item](random_state=seed)
         else:
-            name, made = type(item).__name__, item
-            if not hasattr(item, "needs_attacks"):
-                made = FromScikitLearn(item)
+            # What was handed in stays as it was: a clone of the rejecter must start from nothing.
+            name, made = type(item).__name__, copy(item) if hasattr(item, "needs_attacks") else FromScikitLearn(item)
         if made.needs_attacks and not attacks:
             msg = f"detector {name!r} learns from attacks, and there is none: give y with attacks, or use 'isolation'."
             raise InputError(msg)
