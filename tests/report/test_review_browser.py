@@ -283,7 +283,7 @@ def test_every_text_can_be_read(visit: Callable[..., Page], contrast: str, schem
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_serious(
-    visit: Callable[..., Page], axe: Callable[[Page], list], scheme: str, width: int
+    visit: Callable[..., Page], axe: Callable[..., list], scheme: str, width: int
 ) -> None:
     """The accessibility engine axe-core reports no violation above a minor one, on a row and at the end."""
     page = visit(width=width, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
