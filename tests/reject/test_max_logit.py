@@ -24,6 +24,7 @@ from trueneg.reject import (
     OpenSetClassifier,
     read_ssb_split,
     semantic_shift_split,
+    tree_distance,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -151,6 +152,31 @@ def test_the_farthest_classes_are_easy_and_the_nearest_hard():
     assert tied.bins["easy"].tolist() == [2, 3]
 
 
+@given(SEEDS, st.integers(2, 25))
+@settings(max_examples=30, deadline=None)
+def test_distances_in_a_tree_are_those_of_a_walk(seed, n):
+    """Protects the three measures: each equals a walk up from both labels, whatever the tree, in any order of edges."""
+    rng = np.random.default_rng(seed)
+    names = rng.permutation([f"c{i}" for i in range(n)])
+    parent = {names[i]: names[rng.integers(i)] for i in range(1, n)}
+    edges = rng.permutation([(up, down) for down, up in parent.items()])
+    labels = rng.choice(names, size=min(n, 6), replace=False)
+
+    def way(a):
+        return [a, *(way(parent[a]) if a in parent else [])]
+
+    leaves = set(names) - set(parent.values())
+    for measure in ("wu_palmer", "path", "leaves"):
+        found = tree_distance(edges, labels, measure=measure)
+        for i, a in enumerate(labels):
+            for j, b in enumerate(labels):
+                common = next(c for c in way(a) if c in way(b))
+                deep, both = len(way(common)), len(way(a)) + len(way(b))
+                below = sum(common in way(leaf) for leaf in leaves)
+                want = {"wu_palmer": 1 - 2 * deep / both, "path": both - 2 * deep, "leaves": np.log(below) * (a != b)}
+                assert found[i, j] == pytest.approx(want[measure], abs=1e-12)
+
+
 def test_a_published_split_is_read(tmp_path):
     """Protects the reader: a file laid out as those of the Semantic Shift Benchmark, easy before hard."""
     path = tmp_path / "made_ssb_splits.json"
@@ -192,6 +218,13 @@ BAD = {
     "absent label": (lambda: semantic_shift_split(line(6), ["z", 1]), "is not among"),
     "few unknown": (lambda: semantic_shift_split(line(4), [0, 1], 3), "an unknown one a bin"),
     "shape": (lambda: semantic_shift_split(line(4), [0, 1], labels=["a"]), "one row and one column"),
+    "cycle": (lambda: tree_distance([("r", "a"), ("b", "c"), ("c", "b")], ["a"]), "'b' lies on or below a cycle"),
+    "all a cycle": (lambda: tree_distance([(1, 2), (2, 1)], [1]), "lies on or below a cycle"),
+    "two parents": (lambda: tree_distance([("r", "a"), ("s", "a")], ["a"]), "'a' has several parents"),
+    "two roots": (lambda: tree_distance([("r", "a"), ("s", "b")], ["a"]), "2 roots, 'r' and 's'"),
+    "no concept": (lambda: tree_distance([("r", "a")], ["z"]), "'z' is no concept"),
+    "no edges": (lambda: tree_distance([], ["z"]), "its parent and its child"),
+    "measure": (lambda: tree_distance([("r", "a")], ["a"], measure="hops"), "choose 'wu_palmer'"),
     "no file": (lambda: read_ssb_split("/nowhere.json"), "cannot be read"),
 }
 

@@ -1,4 +1,4 @@
-"""Pictures that claims about unknown classes share, and what the stages of a frozen network give for them."""
+"""Pictures that claims share, and what the stages, or the whole, of a frozen network give for them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.core.errors import ClaimNotRun
+from trueneg.core.errors import ClaimNotRun, MissingExtraError
 
-__all__ = ["STAGES", "Pictures", "pictures", "stage_values", "stages_of"]
+__all__ = ["STAGES", "Encoded", "Pictures", "encoded", "pictures", "stage_values", "stages_of"]
 
 # The last block of each stage of EfficientNet-Lite0; the features before its classifier come after them.
 STAGES = ("blocks.0", "blocks.2", "blocks.4", "blocks.7", "blocks.10", "blocks.14")
@@ -74,6 +74,52 @@ def stage_values(net: Any, X: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
             for values, value in zip(found, [*(kept[name] for name in STAGES), features], strict=True):
                 values.append(value.numpy())
     return [np.concatenate(values) for values in found]
+
+
+class Encoded(NamedTuple):
+    """Standardised features (n, 1280), the network's own logits of the 200 classes (n, 200), and WordNet ids (n,)."""
+
+    X: NDArray[Any]
+    logits: NDArray[Any]
+    y: NDArray[Any]
+
+
+@lru_cache(maxsize=1)
+def encoded() -> tuple[Encoded, Encoded, list[tuple[str, str]]]:
+    """Return 30 photographs a class of Tiny-ImageNet to learn from, 20 to test on, and the WordNet tree."""
+    import pyarrow.parquet as pq
+
+    from trueneg.data.registry import file, folder
+
+    try:
+        import torch
+
+        from trueneg.encoders import EfficientNetLite0
+        from trueneg.encoders.efficientnet import efficientnet_lite0
+    except MissingExtraError as error:
+        raise ClaimNotRun(str(error)) from None
+    table = pq.read_table(file("tiny_imagenet32_jpeg.parquet"))
+    split, wnid = np.array(table["split"].to_pylist()), np.array(table["wnid"].to_pylist())
+    rng, names = np.random.default_rng(0), np.unique(wnid)
+    rows = [
+        np.concatenate([rng.permutation(np.flatnonzero((wnid == name) & (split == part)))[:n] for name in names])
+        for part, n in (("train", 30), ("val", 20))
+    ]
+    found = EfficientNetLite0(side=96).encode(table["image"].take(np.concatenate(rows)).to_pylist())
+    lines = (folder("label_trees") / "imagenet_mintree.txt").read_text(encoding="utf-8").splitlines()
+    edges = [(parent, child) for parent, child in (line.split() for line in lines if line.strip())]
+    # The thousand classes of the network are the leaves, in order of their ids.
+    leaves = np.array(sorted({child for _, child in edges} - {parent for parent, _ in edges}))
+    head: Any = efficientnet_lite0().classifier
+    with torch.inference_mode():
+        logits = head(torch.from_numpy(found)).numpy()[:, np.searchsorted(leaves, names)]
+    cut = len(rows[0])
+    mean, scale = found[:cut].mean(axis=0), found[:cut].std(axis=0) + 1e-6
+    X = (found - mean) / scale
+    learn, test = (
+        Encoded(X[at], logits[at], wnid[own]) for at, own in zip((slice(cut), slice(cut, None)), rows, strict=True)
+    )
+    return learn, test, edges
 
 
 def _decoded(images: Sequence[bytes]) -> NDArray[np.uint8]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from trueneg.claims._loki import Encoded, news_by_name, photographs, softmax
+from trueneg.claims._loki import news_by_name, softmax
+from trueneg.claims._photographs import Encoded, encoded
 from trueneg.claims.evidence import Evidence
 from trueneg.core.errors import ClaimNotRun
 
@@ -206,7 +207,7 @@ class LokiPhotographs:
 
         from trueneg.heads.loki import MetricLabelSpace, squared_distance_error
 
-        learn, test, edges = photographs()
+        learn, test, edges = encoded()
         names, rng = np.unique(test.y), np.random.default_rng(seed)
         tree, order = MetricLabelSpace.from_tree(edges, labels=names), rng.permutation(names)
         renamed = dict(zip(names.tolist(), rng.permutation(names).tolist(), strict=True))

@@ -22,6 +22,7 @@ _PUBLIC = {
     "find_threshold": "threshold",
     "read_ssb_split": "max_logit",
     "semantic_shift_split": "max_logit",
+    "tree_distance": "max_logit",
 }
 __all__ = sorted(_PUBLIC)
 

@@ -9,7 +9,8 @@ recipe, and which classes one calls unknown.
 - :class:`MaxLogitDetector`, :class:`MSPDetector`, :class:`EnergyDetector`: rejecters on ready logits.
 - :func:`open_set_recipe`, :func:`train_closed_set`, :func:`rand_augment`: the training; :class:`ARPLLoss` beside it.
 - :func:`closed_open_correlation`: accuracy against AUROC, over checkpoints, losses and networks.
-- :func:`semantic_shift_split`, :func:`read_ssb_split`: unknown classes by how near they are to the known ones.
+- :func:`semantic_shift_split`, :func:`tree_distance`, :func:`read_ssb_split`: unknown classes by how near they are to
+  the known ones.
 
 The parts that need torch are loaded when they are asked for.
 """
@@ -26,7 +27,7 @@ from trueneg.reject._max_logit.scores import (
     max_logit,
     max_softmax,
 )
-from trueneg.reject._max_logit.splits import SemanticSplit, read_ssb_split, semantic_shift_split
+from trueneg.reject._max_logit.splits import SemanticSplit, read_ssb_split, semantic_shift_split, tree_distance
 
 _TRAINED = (
     "ARPLLoss",
@@ -53,6 +54,7 @@ __all__ = [  # noqa: F822 - some are loaded on demand
     "read_ssb_split",
     "semantic_shift_split",
     "train_closed_set",
+    "tree_distance",
 ]
 
 # What needs torch is loaded when it is first asked for.

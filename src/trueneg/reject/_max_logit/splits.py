@@ -6,14 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from trueneg.core.errors import InputError
 
-__all__ = ["SemanticSplit", "read_ssb_split", "semantic_shift_split"]
+__all__ = ["SemanticSplit", "read_ssb_split", "semantic_shift_split", "tree_distance"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def semantic_shift_split(
 ) -> SemanticSplit:
     """Sort unknown classes into bins of about equal size by their distance to the known classes.
 
-    Any metric on labels will do: path lengths in a tree of concepts, distances of attributes or of embeddings of the
-    names. It must not come from the model that is tested.
+    Any metric on labels will do: one of a tree of concepts (:func:`tree_distance`), distances of attributes or of
+    embeddings of the names. It must not come from the model that is tested.
 
     Parameters
     ----------
@@ -99,6 +101,107 @@ def semantic_shift_split(
     parts = np.array_split(order, n_bins)
     bins = {title: names[out[part]] for title, part in zip(titles, parts, strict=True)}
     return SemanticSplit(names[inside], bins, dict(zip(names[out].tolist(), gaps.tolist(), strict=True)))
+
+
+def tree_distance(
+    edges: ArrayLike,
+    labels: Sequence[Any] | NDArray[Any],
+    *,
+    measure: Literal["wu_palmer", "path", "leaves"] = "wu_palmer",
+) -> NDArray[np.float64]:
+    """Return the distances of labels in a tree of concepts, for :func:`semantic_shift_split`.
+
+    Parameters
+    ----------
+    edges : array-like of shape (m, 2)
+        Parent and child of each edge; one root, and one parent for every other concept.
+    labels : sequence of length L
+        Concepts of the tree, inner ones too.
+    measure : {"wu_palmer", "path", "leaves"}, default="wu_palmer"
+        "wu_palmer": 1 - 2 depth(c) / (depth(a) + depth(b)), c the lowest concept above both, the root of depth 1.
+        "path": edges on the way. "leaves": log of the number of leaves below c, 0 of a label to itself. A tree that is
+        finer in some places puts labels there far from everything by path: dogs from dogs, in WordNet.
+
+    Returns
+    -------
+    ndarray of float64 of shape (L, L)
+        Symmetric, 0 on the diagonal.
+
+    Raises
+    ------
+    InputError
+        On a cycle, several roots, a concept with several parents, or a label that is not in the tree.
+
+    References
+    ----------
+    Wu and Palmer (1994), "Verb semantics and lexical selection", section 4.
+    """
+    if measure not in ("wu_palmer", "path", "leaves"):
+        msg = f"measure={measure!r}: choose 'wu_palmer', 'path' or 'leaves'."
+        raise InputError(msg)
+    names, parent = _parents(edges)
+    wanted = np.asarray(labels)
+    at = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+    if (lost := names[at] != wanted).any():
+        msg = f"label {wanted[lost].tolist()[0]!r} is no concept of the tree: add its edge, or leave it out."
+        raise InputError(msg)
+    above = _ancestors(parent)
+    depth = (above >= 0).sum(axis=1)
+    own = above[at]
+    # Paths from the root are the same as far as the lowest concept above both.
+    shared = np.zeros((len(at), len(at)), np.int64)
+    for level in range(own.shape[1]):
+        shared += (own[:, None, level] == own[None, :, level]) & (own[:, None, level] >= 0)
+    both = depth[at][:, None] + depth[at][None, :]
+    if measure == "wu_palmer":
+        return np.asarray(1 - 2 * shared / both)
+    if measure == "path":
+        return np.asarray(both - 2 * shared, dtype=np.float64)
+    leaf = np.bincount(parent[parent >= 0], minlength=len(names)) == 0
+    below = np.bincount(above[leaf][above[leaf] >= 0], minlength=len(names))
+    found = np.log(below[own[np.arange(len(at))[:, None], shared - 1]])
+    np.fill_diagonal(found, 0.0)
+    return np.asarray(found)
+
+
+def _parents(edges: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the concepts in order, and the number of the parent of each, -1 for the root."""
+    pairs = np.asarray(edges)
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
+        msg = f"edges have shape {pairs.shape}: give one row an edge, its parent and its child."
+        raise InputError(msg)
+    names, code = np.unique(pairs, return_inverse=True)
+    up, child = np.unique(code.reshape(pairs.shape), axis=0).T
+    several = np.bincount(child) > 1
+    if several.any():
+        msg = f"concept {names.tolist()[several.argmax()]!r} has several parents: keep one, so that the edges form a tree."
+        raise InputError(msg)
+    parent = np.full(len(names), -1)
+    parent[child] = up
+    roots = np.flatnonzero(parent < 0)
+    if len(roots) > 1:
+        first = " and ".join(repr(name) for name in names[roots[:2]].tolist())
+        msg = f"the edges have {len(roots)} roots, {first} among them: join them under one."
+        raise InputError(msg)
+    # With one parent each, what does not hang together with the root goes around in a cycle.
+    _, part = connected_components(coo_array((np.ones(len(up)), (up, child)), shape=(len(names),) * 2), directed=False)
+    around = part != part[roots[0]] if len(roots) else np.ones(len(names), bool)
+    if around.any():
+        msg = f"concept {names[around].tolist()[0]!r} lies on or below a cycle: the edges must form a tree."
+        raise InputError(msg)
+    return names, parent
+
+
+def _ancestors(parent: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the way from the root to each concept, (V, levels), filled with -1."""
+    ways, here = [], np.arange(len(parent))
+    while (here >= 0).any():
+        ways.append(here)
+        here = np.where(here >= 0, parent[here], -1)
+    up = np.stack(ways[::-1], axis=1)
+    first = (up < 0).sum(axis=1)
+    at = np.arange(up.shape[1]) + first[:, None]
+    return np.where(at < up.shape[1], np.take_along_axis(up, np.minimum(at, up.shape[1] - 1), axis=1), -1)
 
 
 def read_ssb_split(path: str | Path) -> SemanticSplit:
