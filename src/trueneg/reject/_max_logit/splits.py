@@ -174,7 +174,7 @@ def _parents(edges: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     up, child = np.unique(code.reshape(pairs.shape), axis=0).T
     several = np.bincount(child) > 1
     if several.any():
-        msg = f"concept {names.tolist()[several.argmax()]!r} has several parents: keep one, so that the edges form a tree."
+        msg = f"concept {names.tolist()[several.argmax()]!r} has several parents: keep one for each."
         raise InputError(msg)
     parent = np.full(len(names), -1)
     parent[child] = up
