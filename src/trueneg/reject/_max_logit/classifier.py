@@ -175,8 +175,16 @@ class OpenSetClassifier(BaseRejecter):
         said = self.predict(X)
         known = are_known(y, len(said), self.classes_)
         truth = np.asarray(y, dtype=object)
-        right = [(a == b) if k else a not in self.classes_ for a, b, k in zip(said, truth, known, strict=True)]
+        right = np.where(known, said.astype(object) == truth, ~np.isin(said, self.classes_))
         return float(np.average(right, weights=_column(sample_weight, len(said), "sample_weight")))
+
+    def __sklearn_tags__(self) -> Any:
+        """Say what the classifier inside takes."""
+        tags = super().__sklearn_tags__()
+        if hasattr(self.estimator, "__sklearn_tags__") and not isinstance(self.estimator, type):
+            inner = get_tags(self.estimator).input_tags
+            tags.input_tags.sparse, tags.input_tags.allow_nan = inner.sparse, inner.allow_nan
+        return tags
 
     # -- private ---------------------------------------------------------------------------------------------------
 
