@@ -14,7 +14,7 @@ import pytest
 
 from trueneg.cli import main
 from trueneg.core.errors import InputError
-from trueneg.jobs.mine import Options, mine, review_mined
+from trueneg.jobs.mine import Options, candidates, mine, review_mined
 
 WORDS = "wing flow heat slab drag cone jet layer shock plate tail speed load skin".split()  # noqa: SIM905
 
@@ -222,17 +222,18 @@ def search(self, query, k):
     return slow(self, query, k)
 candidates.Dense.search = search
 f, out = Path(sys.argv[1]), sys.argv[2]
-done = mine(f, out, Options(embeddings=(f / "q.npy", f / "d.npy"), sampling="random", formats=("triples",)))
-print(done.resumed)
+mine(f, out, Options(embeddings=(f / "q.npy", f / "d.npy"), sampling="random", formats=("triples",)))
 """
 
 
-def test_a_killed_run_goes_on_and_writes_the_same(folder, tmp_path):
+def test_a_killed_run_goes_on_and_writes_the_same(folder, tmp_path, monkeypatch):
     """SIGKILL in the middle of the search: no half-written file, nothing searched twice, the same list."""
+    monkeypatch.setattr(candidates, "_BLOCK", 4)
+    options = _options(folder, sampling="random", formats=("triples",))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    command = [sys.executable, "-c", CHILD, str(folder)]
-    subprocess.run([*command, str(whole)], check=True, capture_output=True)
-    running = subprocess.Popen([*command, str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    mine(folder, whole, options)
+    command = [sys.executable, "-c", CHILD, str(folder), str(cut)]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     limit = time.monotonic() + 60
     while len(list(cut.glob(".stages/candidates-*.npz"))) < 3 and time.monotonic() < limit:
         time.sleep(0.02)
@@ -241,8 +242,7 @@ def test_a_killed_run_goes_on_and_writes_the_same(folder, tmp_path):
     assert not (cut / "negatives.parquet").exists()
     kept = len(list(cut.glob(".stages/candidates-*.npz")))
     assert 3 <= kept < 8
-    again = subprocess.run([*command, str(cut)], check=True, capture_output=True, text=True)
-    assert int(again.stdout.split()[-1]) == 4 * kept
+    assert mine(folder, cut, options).resumed == 4 * kept
     for name in ("negatives.parquet", "triples.jsonl"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
 
