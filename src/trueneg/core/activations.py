@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.core.training import on_threads, pictures
 
@@ -30,6 +31,9 @@ def layer_names(net: nn.Module, layers: Sequence[str] | str | None) -> list[str]
     InputError
         On a name the network does not have, with the nearest one it has.
     """
+    if not isinstance(net, nn.Module):
+        msg = f"net is of type {type(net).__name__}: give a torch.nn.Module."
+        raise InputError(msg)
     if layers is None or layers == "auto":
         return stages(net)
     names = [layers] if isinstance(layers, str) else list(layers)
@@ -130,13 +134,12 @@ def activations(
     """
     names = layer_names(net, layers)
     images = pictures(X)
-    net.to(device).eval()
+    net.to(device_of(device)).eval()
     for start in range(0, len(images), batch_size):
         part = slice(start, min(start + batch_size, len(images)))
         with torch.inference_mode(), on_threads(1 if device == "cpu" else torch.get_num_threads()):
             with recorded(net, names) as found:
-                batch = images[part].to(device)
-                out = net(batch.float() / 255 if batch.dtype == torch.uint8 else batch.float())
+                out = through(net, batch_of(net, images[part], device))
             missed = [name for name in names if name not in found]
             if missed:
                 msg = f"layer {missed[0]!r} is not used by the network's forward: name another one."

@@ -19,7 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trueneg.core._training_run import Run, floats, optimizer_of
+from trueneg.core._training_run import Run, optimizer_of
+from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError, missing_extra
 
 try:
@@ -191,7 +192,7 @@ def train(
     seed = int(rng.integers(2**31))
     with seeded(seed), on_threads(how.threads):
         draw = torch.Generator().manual_seed(seed)
-        net.to(device)
+        net.to(device_of(device))
         if how.precision == "bfloat16":
             _laid_out(net, torch.channels_last)
         criterion = loss if loss is not None else _Smoothed(how.label_smoothing)
@@ -235,10 +236,10 @@ def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str 
     """
     images = pictures(X)
     if isinstance(net, nn.Module):
-        net.to(device).eval()
+        net.to(device_of(device)).eval()
     with torch.inference_mode(), on_threads(1):
         starts = range(0, len(images), batch_size)
-        found = [net(floats(images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
+        found = [through(net, batch_of(net, images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
 
@@ -270,7 +271,13 @@ def pictures(X: Any) -> torch.Tensor:
     InputError
         On NaN or infinity, and on what is no numbers.
     """
-    t = X.detach().cpu() if isinstance(X, torch.Tensor) else torch.as_tensor(np.ascontiguousarray(X))
+    if not isinstance(X, torch.Tensor):
+        rows = np.asarray(X)
+        if rows.dtype.kind not in "biuf" or not rows.ndim:
+            msg = f"X has shape {rows.shape} and type {rows.dtype}: give numbers, one row or picture after another."
+            raise InputError(msg)
+        X = torch.as_tensor(np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("=")))
+    t = X.detach().cpu()
     if t.ndim == 4 and t.shape[1] not in (1, 3) and t.shape[3] in (1, 3):
         t = t.permute(0, 3, 1, 2).contiguous()
     if t.is_floating_point() and not bool(torch.isfinite(t).all()):

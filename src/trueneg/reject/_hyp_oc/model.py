@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from trueneg.core.devices import device_of, through
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.core.training import Recipe, seeded, train
+from trueneg.core.training import Recipe, pictures, seeded, train
 from trueneg.reject._hyp_oc.layers import OneClassNet, PseudoNegatives, hyperbolic_pairwise_confusion
 from trueneg.reject.base import BaseRejecter
 
@@ -61,7 +63,8 @@ class HyperbolicOneClass(BaseRejecter):
         Largest gradient norm; the block of an encoder that learns counts with the head, while the paper clips the
         head's alone.
     encoder : torch.nn.Module or None, default=None
-        Where given, X is what it takes, (n, ...), and a copy of it learns with the head.
+        Where given, X is what it takes, (n, ...), and a copy of it learns with the head; uint8 pixels become [0, 1],
+        and pictures may have their channels last.
     trained : str or None, default=None
         Beginning of the names of the parameters of ``encoder`` that learn, such as "layer4"; None is the last of its
         direct children that has parameters. The rest, and all running statistics, stay as they are.
@@ -239,10 +242,13 @@ class HyperbolicOneClass(BaseRejecter):
     def _check_settings(self) -> None:
         positive = ("epochs", "batch_size", "learning_rate", "clip_gradient")
         for name in positive:
-            if not getattr(self, name) > 0:
-                msg = f"{name}={getattr(self, name)!r}: give a number above 0."
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not value > 0 or (name in positive[:2] and value != int(value)):
+                msg = f"{name}={value!r}: give a {'whole ' if name in positive[:2] else ''}number above 0."
                 raise InputError(msg)
-        if self.pc_weight < 0 or (self.clip_norm is not None and not self.clip_norm > 0) or not len(self.hidden):
+        device_of(self.device)
+        widths = isinstance(self.hidden, Sequence) and len(self.hidden) and all(w >= 1 for w in self.hidden)
+        if self.pc_weight < 0 or (self.clip_norm is not None and not self.clip_norm > 0) or not widths:
             msg = (
                 f"pc_weight={self.pc_weight!r}, clip_norm={self.clip_norm!r}, hidden={self.hidden!r}: give a weight of "
                 "0 or more, a norm above 0 or None, and one width or more."
@@ -257,8 +263,9 @@ class HyperbolicOneClass(BaseRejecter):
         if self.encoder is None:
             rows = self._rows(X, reset=reset, dtype=np.float32)
         else:
-            rows = np.asarray(X, dtype=np.float32)
-            if rows.ndim < 2 or not np.isfinite(rows).all():
+            given = pictures(X)
+            rows = (given.float() / 255 if given.dtype == torch.uint8 else given.float()).numpy()
+            if rows.ndim < 2:
                 msg = f"X has shape {rows.shape}: an encoder takes finite numbers of shape (n, ...)."
                 raise InputError(msg)
             if not reset and rows.shape[1:] != self.width_:
@@ -287,7 +294,7 @@ class HyperbolicOneClass(BaseRejecter):
             parameter.requires_grad_(True)
 
     def _encode(self, batch: Tensor) -> Tensor:
-        found: Tensor = batch if self.encoder_ is None else self.encoder_(batch)
+        found: Tensor = batch if self.encoder_ is None else through(self.encoder_, batch)
         if found.ndim != 2:
             msg = f"the encoder gives shape {tuple(found.shape)}: give one that ends in features (n, d)."
             raise InputError(msg)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError
 from trueneg.core.training import on_threads, pictures
 
@@ -273,7 +274,7 @@ def _each(
     batch_size: int,
 ) -> Images:
     """Attack a batch at a time; the network's weights get no gradient and its mode is evaluation."""
-    net.to(device).eval()
+    net.to(device_of(device)).eval()
     frozen = [p for p in net.parameters() if p.requires_grad]
     try:
         for p in frozen:
@@ -292,11 +293,10 @@ def _batches(net: Any, X: Any, y: ArrayLike | None, device: str, batch_size: int
         msg = f"X has shape {tuple(images.shape)}: attacks need pictures (n, channels, h, w), one or more."
         raise InputError(msg)
     for start in range(0, len(images), batch_size):
-        x = images[start : start + batch_size].to(device)
-        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        x = batch_of(net, images[start : start + batch_size], device)
         if y is None:
             with torch.no_grad():
-                target = net(x).argmax(1)
+                target = through(net, x).argmax(1)
         else:
             target = torch.as_tensor(np.asarray(y)[start : start + batch_size].astype(np.int64)).to(device)
         yield x, target

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.activations import activations, layer_names
+from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError
 from trueneg.core.training import on_threads, pictures
 
@@ -54,17 +55,16 @@ def odin_scores(
         msg = f"temperature={temperature!r}, eps={eps!r}: give a temperature above 0 and a step of 0 or more."
         raise InputError(msg)
     images, found = pictures(X), []
-    net.to(device).eval()
+    net.to(device_of(device)).eval()
     with on_threads(1 if device == "cpu" else torch.get_num_threads()), torch.enable_grad():
         for start in range(0, len(images), batch_size):
-            x = images[start : start + batch_size].to(device)
-            x = (x.float() / 255 if x.dtype == torch.uint8 else x.float()).requires_grad_(True)
+            x = batch_of(net, images[start : start + batch_size], device).requires_grad_(True)
             if eps:
-                best = torch.log_softmax(net(x) / temperature, 1).max(1).values
+                best = torch.log_softmax(through(net, x) / temperature, 1).max(1).values
                 (gradient,) = torch.autograd.grad(-best.sum(), x)
                 x = x - eps * torch.where(gradient >= 0, 1.0, -1.0)
             with torch.no_grad():
-                found.append(torch.log_softmax(net(x).double() / temperature, 1).max(1).values.cpu().numpy())
+                found.append(torch.log_softmax(through(net, x).double() / temperature, 1).max(1).values.cpu().numpy())
     return np.concatenate(found) if found else np.zeros(0)
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trueneg.core.activations import recorded
+from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.training import on_threads
 from trueneg.reject._mahalanobis.gaussian import Gaussians
 
@@ -21,7 +22,7 @@ def stepped_scores(model: Any, images: torch.Tensor, eps: float) -> tuple[NDArra
     At each layer ``x' = x - eps * sign(grad_x 1/2 d^2(f(x), mu_c))`` with c the nearest class at x, sign(0) being 1 as
     in the authors' code; the nearest class is looked for again at x'.
     """
-    net, device = model.net.to(model.device).eval(), model.device
+    net, device = model.net.to(device_of(model.device)).eval(), model.device
     std = None
     if model.input_std is not None:
         std = torch.as_tensor(model.input_std, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
@@ -30,13 +31,12 @@ def stepped_scores(model: Any, images: torch.Tensor, eps: float) -> tuple[NDArra
     with on_threads(1 if device == "cpu" else torch.get_num_threads()):
         for start in range(0, len(images), model.batch_size):
             part = slice(start, start + model.batch_size)
-            batch = images[part].to(device)
-            batch = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
+            batch = batch_of(net, images[part], device)
             for j, name in enumerate(model.layers_):
                 found = model.gaussians_[j]
-                moved = batch + _step(net, batch, name, found, eps) / (1.0 if std is None else std)
+                moved = batch + (_step(net, batch, name, found, eps) / (1.0 if std is None else std)).to(batch.dtype)
                 with torch.inference_mode(), recorded(net, [name]) as kept:
-                    net(moved)
+                    through(net, moved)
                 out[part, j], place[part] = found.score(kept[name].float().cpu().numpy())
     return out, place
 
@@ -44,7 +44,7 @@ def stepped_scores(model: Any, images: torch.Tensor, eps: float) -> tuple[NDArra
 def _step(net: torch.nn.Module, batch: torch.Tensor, name: str, found: Gaussians, eps: float) -> torch.Tensor:
     x = batch.detach().clone().requires_grad_(True)
     with torch.enable_grad(), recorded(net, [name]) as kept:
-        net(x)
+        through(net, x)
         value = kept[name].double()
         center, matrix, means = (
             torch.as_tensor(a).double().to(value.device) for a in (found.center, found.matrix, found.means)

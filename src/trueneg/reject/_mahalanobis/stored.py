@@ -17,7 +17,7 @@ from trueneg.reject.threshold import Threshold
 __all__ = ["detector_of", "state_of"]
 
 _SCHEMA = "trueneg/mahalanobis/1"
-_STORED = ("shrinkage", "cut", "eps", "dtype", "batch_size", "unknown_label")
+_STORED = ("shrinkage", "cut", "eps", "input_std", "dtype", "batch_size", "unknown_label")
 
 
 def state_of(detector: Any) -> dict[str, NDArray[Any]]:
@@ -29,7 +29,7 @@ def state_of(detector: Any) -> dict[str, NDArray[Any]]:
         threshold = {"value": repr(float(kept)), "aim": kept.aim, "rates": rates}
     about = {
         "schema": _SCHEMA,
-        "params": {name: getattr(detector, name) for name in _STORED},
+        "params": {name: _json(getattr(detector, name)) for name in _STORED},
         "layers": detector.layers_,
         "widths": [s.n_features for s in detector.stats_] if detector.net is None else None,
         "threshold": threshold,
@@ -45,6 +45,10 @@ def state_of(detector: Any) -> dict[str, NDArray[Any]]:
         g = detector.gaussians_[j]
         state |= {f"{j}/{name}": getattr(g, name) for name in ("center", "matrix")}
     return state
+
+
+def _json(value: Any) -> Any:
+    return np.asarray(value).tolist() if isinstance(value, np.ndarray | np.generic | tuple) else value
 
 
 def detector_of(kind: type[Any], state: Any, net: Any) -> Any:
