@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trueneg.core._detection.ranked import Ranked, area
 from trueneg.core.intervals import Estimate, bootstrap
 
 if TYPE_CHECKING:
@@ -38,8 +40,6 @@ def trusted_two_class(
     dict of str to Estimate
         Undefined metrics are left out. Empty below 10 rows or with one class.
     """
-    from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
-
     from trueneg.judge.noisy_metrics import METRICS
 
     if len(truth) < LEAST or truth.min() == truth.max():
@@ -60,15 +60,37 @@ def trusted_two_class(
     if clustered is not None and len(np.unique(clustered)) < 2:
         return out
 
-    def defined(metric: Any) -> Any:
-        return lambda t, s: float(metric(t, s)) if 0 < t.sum() < len(t) else float("nan")
-
-    clipped = np.clip(scores[some].astype(float), 1e-6, 1 - 1e-6)
-    for name, metric in (("auroc", roc_auc_score), ("auprc", average_precision_score), ("log_loss", log_loss)):
-        out[name] = bootstrap(
-            defined(metric), truth[some], clipped, n_boot=min(n_boot, AREA_DRAWS), groups=clustered, random_state=seed
-        )
+    row = np.arange(len(some))
+    for name, metric in _ranked_metrics(truth[some], scores[some]).items():
+        out[name] = bootstrap(metric, row, n_boot=min(n_boot, AREA_DRAWS), groups=clustered, random_state=seed)
     return out
+
+
+def _ranked_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, Callable[[np.ndarray], float]]:
+    """Return metrics of drawn rows, NaN without both classes: sorted once, each draw is one pass over its counts."""
+    ranked = Ranked.of(truth, scores)
+    sure = np.clip(scores.astype(float), 1e-6, 1 - 1e-6)
+    loss = -np.log(np.where(truth == 1, sure, 1 - sure))
+
+    def shares(row: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        return ranked.shares(np.bincount(row, minlength=len(truth)).astype(float))
+
+    def auroc(row: np.ndarray) -> float:
+        found = shares(row)
+        return float("nan") if found is None else area(*found)
+
+    def auprc(row: np.ndarray) -> float:
+        found = shares(row)
+        if found is None:
+            return float("nan")
+        hit = truth[row].sum()
+        right, wrong = found[0][1:] * hit, found[1][1:] * (len(row) - hit)
+        return float(np.diff(found[0]) @ (right / np.maximum(right + wrong, 1e-300)))
+
+    def log_loss(row: np.ndarray) -> float:
+        return float(loss[row].mean()) if 0 < truth[row].sum() < len(row) else float("nan")
+
+    return {"auroc": auroc, "auprc": auprc, "log_loss": log_loss}
 
 
 def trusted_classes(
