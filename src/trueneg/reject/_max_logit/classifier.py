@@ -227,7 +227,7 @@ class OpenSetClassifier(BaseRejecter):
         if not self._is_network():
             nan = get_tags(self.estimator).input_tags.allow_nan
             if not _numbers(X):
-                return X
+                return X.tocsr() if issparse(X) else X  # rows of any sparse form can then be picked
             if not nan:
                 return self._rows(X, reset=reset, dtype=[np.float64, np.float32])
             options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "ensure_min_samples": int(reset)}
