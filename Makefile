@@ -32,7 +32,7 @@ demo: $(V)/.core ## run the main job on real data and score it against planted e
 	$(BIN)/trueneg demo
 
 test: $(V)/.test ## the whole fast suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 slow: $(V)/.test ## simulations and real data, minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow

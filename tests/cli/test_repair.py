@@ -98,7 +98,7 @@ def test_bad_arguments_load_nothing_heavy(audited):
 @pytest.mark.skipif(os.name != "posix", reason="signals as on a terminal")
 def test_ctrl_c_leaves_nothing(tmp_path, run):
     """An interrupt while the file is written: neither the file nor a half of it stays."""
-    n = 400_000
+    n = 150_000
     rng = np.random.default_rng(0)
     p = (np.where(rng.random(n) < 0.3, 0.95, 0.05) + rng.normal(0, 0.01, n)).clip(0, 1).round(6)
     label = np.where((p > 0.7) & (rng.random(n) < 0.9), "yes", "no").tolist()

@@ -19,8 +19,11 @@ ESTIMATORS = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(k
 # A binarizer or a search is an estimator of this room and no head: it learns no batch after another.
 HEADS = [kind for kind in ESTIMATORS if issubclass(kind, ClassifierMixin) and hasattr(kind, "partial_fit")]
 
+# Settings that make a default cheap enough to be fitted hundreds of times.
+CHEAP: dict[str, dict[str, Any]] = {"TsetlinMachineClassifier": {"n_clauses": 60}}
+
 # By default and in every other way of working that has code of its own.
-WAYS: list[Any] = [kind() for kind in HEADS] + [
+WAYS: list[Any] = [kind(**CHEAP.get(kind.__name__, {})) for kind in HEADS] + [
     GaussianNaiveBayes(covariance_type="diag"),
     GaussianNaiveBayes(covariance_type="spherical"),
     GaussianNaiveBayes(priors="uniform"),

@@ -30,7 +30,7 @@ ELSEWHERE: dict[str, str] = {
 }
 CHEAP: dict[str, dict] = {
     "OpenSetClassifier": {"estimator": LogisticRegression(), "threshold": None},
-    "HyperbolicOneClass": {"hidden": (32, 8), "noise_scale": 9.0, "epochs": 12, "batch_size": 32},
+    "HyperbolicOneClass": {"hidden": (32, 8), "noise_scale": 9.0, "epochs": 4, "batch_size": 32},
 }
 
 
