@@ -117,8 +117,8 @@ def test_never_itself_on_one_array(path, metric, monkeypatch):
 def test_block_size_changes_nothing(path, metric, monkeypatch):
     """Bit for bit the same result under any budget and tile, on data where a third of the cells tie."""
     rng = np.random.default_rng(1)
-    pool = rng.integers(0, 2, (700, 12)).astype(np.float32) * np.float32(0.1)
-    queries = pool[rng.integers(0, 700, 150)] * np.float32(3)
+    pool = rng.integers(0, 2, (300, 10)).astype(np.float32) * np.float32(0.1)
+    queries = pool[rng.integers(0, 300, 60)] * np.float32(3)
     want = top_k(queries, pool, 20, metric=metric)
     for tile, memory in ((1024, "20KB"), (1024, 1), (32, "1MB"), (17, "30KB")):
         monkeypatch.setattr(plan, "_TILE", tile)
@@ -297,7 +297,7 @@ def test_one_array_equals_brute_force(way, seed, kind, k, metric, tile, grouped)
     if way == "numba":
         pytest.importorskip("numba")
     rng = np.random.default_rng(seed)
-    n, d = int(rng.integers(2, 220)), int(rng.integers(1, 9))
+    n, d = int(rng.integers(2, min(220, 20 * tile))), int(rng.integers(1, 9))
     x = rng.integers(-1, 2, (n, d)) if seed % 2 else rng.normal(size=(n, d)) * 8
     x = np.asfortranarray(x, dtype=np.float32) if kind == "columns" else x.astype(kind)
     group = np.sort(rng.integers(0, 4, n))
