@@ -25,6 +25,7 @@ def fit(
     search: Annotated[bool, Parameter(negative="")] = False,
     keep: float = 0.95,
     recalibrate: Path | None = None,
+    clean: Annotated[bool, Parameter(negative="")] = False,
     terms: int = 5000,
     side: int = 224,
     held_out: float = 0.2,
@@ -71,6 +72,8 @@ def fit(
         Share of rows of the known classes that a rejecter must not reject.
     recalibrate
         A fitted intrusion model: its threshold is set anew on the rows of PATH, which must all be clean.
+    clean
+        For intrusion and hyp_oc: all rows of PATH are normal, and no label says so.
     terms
         One- and two-word terms to keep.
     side
@@ -103,7 +106,7 @@ def fit(
         if recalibrate is not None:
             model = run_again(name, path, recalibrate)
         else:
-            reading = Reading(label, text, features, embedding, image, video, unknown, terms, side, held_out)
+            reading = Reading(label, text, features, embedding, image, video, unknown, terms, side, held_out, clean)
             options: dict[str, Any] = {"settings": settings, "space": space, "keep": keep, "seed": seed, "jobs": jobs}
             model = run_fit(name, path, reading=reading, progress=update, **options)
         model.save(out)
@@ -113,6 +116,9 @@ def fit(
 
     about = model.about
     say(f"{name}: learned from {about['rows']:,} rows, {about['features']:,} features, {len(model.classes)} classes")
+    for line in about.get("notes", ()) if recalibrate is None else ():
+        if "--" not in line:  # an option of the audit
+            say(line)
     for what, figure in about["figures"].items():
         say(f"{what} on rows held out: {Estimate(**figure)}")
     for line in (about["readability"], *about["told"]):

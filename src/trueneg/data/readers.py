@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from trueneg.data._readers.encoding import HEAD_BYTES
 from trueneg.data._readers.read import format_of, read_frame, read_table
-from trueneg.data._readers.table import Table, known_column, one_line
+from trueneg.data._readers.table import Table, known_column, one_line, quoted
 
-__all__ = ["HEAD_BYTES", "Table", "format_of", "known_column", "one_line", "read_frame", "read_table"]
+__all__ = ["HEAD_BYTES", "Table", "format_of", "known_column", "one_line", "quoted", "read_frame", "read_table"]

@@ -55,10 +55,16 @@ def known_column(name: str, names: Sequence[str], where: str) -> str:
         return name
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     close = close or [c for c in names if c.lower() == str(name).lower()]
-    listed = ", ".join(repr(one_line(c, 40)) for c in (close or list(names)[:10]))
+    listed = ", ".join(map(quoted, close or list(names)[:10]))
     tail = f"did you mean {listed}?" if close else f"its columns are {listed}" + (" ..." if len(names) > 10 else "")
     msg = f"{where}: there is no column {one_line(name, 60)!r}; {tail}"
     raise InputError(msg)
+
+
+def quoted(name: str) -> str:
+    """Return a column's name in quotes, blanks at its ends kept: without them it is another name."""
+    short = one_line(name, 40)
+    return repr(name) if name.strip() == short else repr(short)
 
 
 def refuse_duplicates(names: Sequence[str], where: str) -> None:

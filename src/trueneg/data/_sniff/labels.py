@@ -18,7 +18,7 @@ _NEGATIVE_NAMES = ("no_relation", "none", "negative", "neg", "other", "no", "fal
 _NULL_LIKE = ("na", "n/a", "nan", "null", "?", "unknown", "unlabeled", "unlabelled")
 
 
-def settle_label(table: Table, found: Roles, kind: str | None, where: str) -> None:
+def settle_label(table: Table, found: Roles, kind: str | None, where: str, least: int = 2) -> None:
     """Read the label: one column, prefixed columns, or one column of several labels."""
     import pyarrow as pa
 
@@ -38,10 +38,10 @@ def settle_label(table: Table, found: Roles, kind: str | None, where: str) -> No
             "--kind out or say --kind multilabel"
         )
         raise InputError(msg)
-    _settle_single(table, found, where)
+    _settle_single(table, found, where, least)
 
 
-def _settle_single(table: Table, found: Roles, where: str) -> None:
+def _settle_single(table: Table, found: Roles, where: str, least: int) -> None:
     """Settle classes, positive and negative of one label column, and note how it was read."""
     import pyarrow.compute as pc
 
@@ -55,7 +55,7 @@ def _settle_single(table: Table, found: Roles, where: str) -> None:
         raise InputError(msg) from error
     counts = {item["values"]: item["counts"] for item in pc.value_counts(strings.drop_null()).to_pylist()}
     values = in_order(list(counts))
-    if len(values) < 2:
+    if len(values) < least:
         only = f"only {one_line(values[0], 40)!r}" if values else "no value at all"
         msg = f"{where}: label {one_line(name, 60)!r} has {only} in its judged rows; at least two classes are needed"
         raise InputError(msg)

@@ -13,7 +13,7 @@ from trueneg.data._sniff.matrices import probabilities
 from trueneg.data._sniff.rest import sniff_rest
 from trueneg.data._sniff.roles import Roles
 from trueneg.data._sniff.values import MAX_CLASSES, columns_for, distinct, is_fraction, table_name
-from trueneg.data.readers import Table, known_column, one_line
+from trueneg.data.readers import Table, known_column, one_line, quoted
 
 _LABEL_NAMES = ("label", "labels", "target", "y", "class", "category", "outcome", "gold", "relation", "sentiment")
 
@@ -38,6 +38,7 @@ def roles(
     kind: str | None = None,
     label_sep: str | None = None,
     split: str | None = None,
+    least: int = 2,
 ) -> Roles:
     """Settle the part of every column: as named, else sniffed.
 
@@ -59,6 +60,8 @@ def roles(
         Default: by the label.
     label_sep : str, optional
         Separator of several labels in one column, such as ``";"``.
+    least : int, default=2
+        Classes that a label of one column must have.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def roles(
         raise _no_rows(where) if len(table) == 0 else _no_label(table)
     found = Roles(label=label, label_sep=label_sep, positive=positive, negative=negative, unlabeled=unlabeled)
     found.notes.extend(table.notes)
-    settle_label(table, found, kind, where)
+    settle_label(table, found, kind, where, least)
     single = {"id": id, "group": group, "trusted": trusted, "split": split}
     several = {"text": text, "image": image, "embedding": embedding, "proba": proba}
     _settle_parts(table, found, single, several, where)
@@ -148,10 +151,10 @@ def _no_label(table: Table) -> InputError:
     where = table_name(table)
     found = label_candidates(table)
     if not found:
-        names = ", ".join(repr(one_line(n, 40)) for n in table.arrow.column_names[:12])
+        names = ", ".join(map(quoted, table.arrow.column_names[:12]))
         return InputError(f"{where}: no column looks like a label; name one of {names} with --label")
     path = _shell(where if table.path is None else str(table.path))
-    listed = ", ".join(repr(one_line(n, 40)) for n in found[:8])
+    listed = ", ".join(map(quoted, found[:8]))
     command = f"trueneg audit {path} --label {_shell(found[0])}"
     return InputError(f"{where}: no label is named; it could be {listed}; run: {command}")
 
@@ -160,4 +163,5 @@ def _shell(word: str) -> str:
     """Return `word` quoted for a shell."""
     import shlex
 
-    return shlex.quote(one_line(word, 400))
+    short = one_line(word, 400)
+    return shlex.quote(word if word.strip() == short else short)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,12 @@ class Model:
 
     def answer(self, arrow: Any, home: Path | None = None) -> Answer:
         """Return what is said of an Arrow table's rows."""
-        return self.fitted.answer(self.rows(arrow, home), self.classes)
+        return replace(self.fitted.answer(self.rows(arrow, home), self.classes), gaps=self.gaps(arrow))
+
+    def gaps(self, arrow: Any) -> dict[str, int]:
+        """Return how many of an Arrow table's rows have no finite number in a column, by column with any."""
+        of = self.features if isinstance(self.features, DenseFeatures) else self.fitted
+        return {} if of.encoder is None else of.encoder.gaps(arrow)
 
     def predict(self, arrow: Any, home: Path | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return labels, and margins of a head (the best class above the next) or scores of a rejecter."""

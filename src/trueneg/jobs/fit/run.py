@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from trueneg.data.sniff import Roles, roles
 from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of, settings_of
-from trueneg.jobs.fit.kinds.base import Kind, Setting
+from trueneg.jobs.fit.kinds.base import Kind, Setting, told_of
 from trueneg.jobs.fit.model import Columns, Model, Reader
 from trueneg.jobs.fit.pixels import Pixels
 from trueneg.jobs.fit.source import EMBEDDING, FILE, labelled
@@ -27,6 +27,7 @@ __all__ = ["Reading", "fit"]
 
 _RULES = 500  # kept with the model for its page
 _LITERALS = 30  # of a rule, on the page
+_NORMAL = "normal"
 Progress = Callable[[str, int, int], None]
 
 
@@ -50,6 +51,8 @@ class Reading:
     held_out : float
         Share of the labelled rows that the model never sees and is measured on; 0 for none. A column ``split`` whose
         values are train and others is used instead where there is one.
+    clean : bool
+        Of intrusion: all rows are normal, and there is no label.
     """
 
     label: str | None = None
@@ -62,6 +65,7 @@ class Reading:
     terms: int = 5000
     side: int = 224
     held_out: float = 0.2
+    clean: bool = False
 
 
 def fit(
@@ -108,15 +112,16 @@ def fit(
     if not 0.0 <= reading.held_out < 1.0:
         msg = f"--held-out {reading.held_out:g}: give a share from 0 up to, not including, 1"
         raise InputError(msg)
-    table, label = labelled(path, reading.label)
+    table, label = _clean(name, path, reading) if reading.clean else labelled(path, reading.label)
     if name == "hyp_oc" and table.format == "images":
         from trueneg.jobs.fit.videos import by_video
 
         table = by_video(table)
     elif reading.video is not None and (name != "hyp_oc" or table.format == "npy"):
         raise InputError("--video is for hyp_oc, on a table that has the column")
-    found = _roles(table, label, reading)
-    codes, classes, strange = _codes(table, found, path, reading.unknown)
+    least = 1 if name == "intrusion" else 2
+    found = _roles(table, label, reading, least)
+    codes, classes, strange = _codes(table, found, path, reading.unknown, least)
     learned, set_on, judged = _parts(table, found, codes, reading.held_out, seed, kind.rejects)
     reader = _reader(kind, found, reading, seed)
     if not reader.columns:
@@ -134,7 +139,7 @@ def fit(
         "unlabelled": int((codes < 0).sum()) - int(strange.sum()),
         "features": X.num_columns if isinstance(reader, Columns) else math.prod(X.shape[1:]),
         "notes": list(found.notes),
-        "told": [*kind.told],
+        "told": [*kind.told, *told_of(model.gaps(table.arrow.take(learned)), len(learned))],
     }
     if kind.rejects:
         set_rows = table.arrow.take(set_on if len(set_on) else learned)
@@ -151,6 +156,20 @@ def fit(
     return model
 
 
+def _clean(name: str, path: Path, reading: Reading) -> tuple[Table, str]:
+    """Return a table of normal flows with a label that says so."""
+    if name != "intrusion" or reading.label is not None:
+        raise InputError("--clean is for intrusion, on flows that are all normal: leave out --label")
+    import pyarrow as pa
+
+    table = labelled(path, None)[0]
+    label = _NORMAL
+    while label in table.arrow.column_names:
+        label += "_"
+    arrow = table.arrow.append_column(label, pa.repeat(_NORMAL, len(table)))
+    return replace(table, arrow=arrow), label
+
+
 def _setting(
     made: type[Kind], settings: Sequence[str], seed: int, jobs: int, space: Path | None, keep: float
 ) -> Setting:
@@ -162,7 +181,7 @@ def _setting(
     return Setting(settings_of(settings), seed, jobs, space, keep)
 
 
-def _roles(table: Table, label: str | None, reading: Reading) -> Roles:
+def _roles(table: Table, label: str | None, reading: Reading, least: int = 2) -> Roles:
     if table.format == "images":
         return roles(table, label=label, image=FILE, features=[])
     if table.format == "npy":
@@ -170,7 +189,7 @@ def _roles(table: Table, label: str | None, reading: Reading) -> Roles:
     options = {name: getattr(reading, name) for name in ("text", "features", "embedding", "image")}
     if reading.video is not None:
         options["group"] = reading.video
-    return roles(table, label=label, **options)
+    return roles(table, label=label, least=least, **options)
 
 
 def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Reader:
@@ -199,7 +218,7 @@ def _learned(model: Model, arrow: Any, codes: NDArray[np.int64], home: Path, pro
 
 
 def _codes(
-    table: Table, found: Roles, path: Path, unknown: str | None
+    table: Table, found: Roles, path: Path, unknown: str | None, least: int = 2
 ) -> tuple[NDArray[np.int64], list[str], NDArray[np.bool_]]:
     """Return class numbers (-1 none), the classes, and which rows are of no class."""
     if found.kind == "multilabel":
@@ -215,7 +234,7 @@ def _codes(
         strange = codes == at
         codes = np.where(strange, -1, codes - (codes > at))
         classes = [c for c in classes if c != unknown]
-    if len(np.unique(codes[codes >= 0])) < 2:
+    if len(np.unique(codes[codes >= 0])) < least:
         msg = (
             f"{one_line(path)}: the label {found.label!r} has fewer than two classes, so there is nothing to tell apart"
         )

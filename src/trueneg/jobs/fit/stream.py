@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from trueneg.core.errors import InputError
 from trueneg.core.intervals import wilson
 from trueneg.data.readers import format_of, one_line
 from trueneg.jobs.fit.dense import DenseFeatures
-from trueneg.jobs.fit.kinds.base import Kind
+from trueneg.jobs.fit.kinds.base import Kind, told_of
 from trueneg.jobs.fit.model import Model
 from trueneg.jobs.fit.source import EMBEDDING, FILE, Source, open_source
 
@@ -40,8 +41,10 @@ def recalibrate(name: str, path: Path, folder: Path) -> Model:
     model.features.check(source.names, one_line(path))
     rejecter = model.fitted.model  # type: ignore[attr-defined]
     extra = [model.label] if model.label in source.names else []
-    scores = []
+    scores, gaps, rows = [], Counter[str](), 0
     for table in source.batches(list(dict.fromkeys([*model.features.columns, *extra]))):
+        gaps.update(model.gaps(table))
+        rows += table.num_rows
         own = rejecter.score_samples(table.select(model.features.columns))
         calm = (
             np.array([str(v) for v in table.column(model.label).to_pylist()]) == rejecter.normal_
@@ -49,9 +52,14 @@ def recalibrate(name: str, path: Path, folder: Path) -> Model:
             else slice(None)
         )
         scores.append(own[calm])
-    rejecter.recalibrate_scores(np.concatenate(scores) if scores else np.empty(0))
+    if not sum(map(len, scores)):
+        why = f"no row has the label {rejecter.normal_!r} in {model.label!r}" if rows else "it has no rows"
+        msg = f"{one_line(path)}: {why}; a threshold is set on normal flows"
+        raise InputError(msg)
+    rejecter.recalibrate_scores(np.concatenate(scores))
     told = model.fitted.calibrate(None, np.empty(0, np.int64), model.classes)
-    model.about["told"], model.about["figures"] = [told, f"threshold set on {one_line(path)}"], {}
+    model.about["told"] = [told, f"threshold set on {one_line(path)}", *told_of(gaps, rows)]
+    model.about["figures"] = {}
     return model
 
 
@@ -62,6 +70,8 @@ class Watch:
         self.counts: dict[str, int] = {}
         self.unknown: str | None = None
         self.meter: Any = None
+        self.silent = False
+        self.gaps: dict[str, int] = {}
 
     def see(self, answer: Any, kind: Kind) -> None:
         """Add a batch."""
@@ -69,22 +79,31 @@ class Watch:
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             self.counts[value] = self.counts.get(value, 0) + count
         self.unknown = answer.unknown
+        for column, count in answer.gaps.items():
+            self.gaps[column] = self.gaps.get(column, 0) + count
         if hasattr(kind, "unseen"):
             model = kind.model  # type: ignore[attr-defined]
             self.meter = model.meter() if self.meter is None else self.meter
+            self.silent = not np.isfinite(model.threshold_)
             self.meter.update(answer.score < model.threshold_, kind.unseen)
 
     def lines(self, hours: float | None) -> list[str]:
         """Return what to tell."""
+        rows = sum(self.counts.values())
+        told = told_of(self.gaps, rows)
         if self.meter is not None and self.meter.flows:
-            return self._alarms(hours)
-        if self.unknown is None or not sum(self.counts.values()):
-            return []
-        share = wilson(self.counts.get(self.unknown, 0), sum(self.counts.values()))
-        return [f"none of the classes ({self.unknown}): {share}"]
+            return [*self._alarms(hours), *told]
+        if self.unknown is None or not rows:
+            return told
+        return [f"none of the classes ({self.unknown}): {wilson(self.counts.get(self.unknown, 0), rows)}", *told]
 
     def _alarms(self, hours: float | None) -> list[str]:
         meter = self.meter
+        if self.silent:
+            return [
+                "this model has no threshold, so that no alarm is raised: set it on clean flows, "
+                "trueneg fit intrusion CLEAN --recalibrate MODEL --out NEW"
+            ]
         told = [f"{meter.alarms:,} alarms, {meter.share} of {meter.flows:,} rows; budget {meter.rate:g} of normal rows"]
         if hours is not None:
             found, allowed = meter.per_hour(hours)

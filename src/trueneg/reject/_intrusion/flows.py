@@ -82,6 +82,15 @@ class FlowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return which rows hold a category that was never learned, (n,)."""
         return self.transform_counted(X)[1]
 
+    def gaps(self, X: Any) -> dict[str, int]:
+        """Return how many rows have no finite number in a column of numbers, by column; only those with any."""
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self, "scale_")
+        table = _table(X)
+        found = {c: int((~np.isfinite(_floats(table[c], c))).sum()) for c in self.numbers_ if c in table}
+        return {c: count for c, count in found.items() if count}
+
     def transform_counted(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return both, from one pass over the table."""
         from sklearn.utils.validation import check_is_fitted

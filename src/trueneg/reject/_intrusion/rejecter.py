@@ -268,7 +268,8 @@ class IntrusionRejecter(BaseRejecter):
         try:
             stored = json.loads((folder / "intrusion.json").read_text(encoding="utf-8"))
             if stored["schema"] != _SCHEMA:
-                raise ValueError("of another version")
+                msg = f"{folder} holds an intrusion detector of another version: fit it again."
+                raise InputError(msg)
             found = cls(tuple(d["name"] for d in stored["detectors"]), **stored["params"], normal=stored["normal"])
             with np.load(folder / "intrusion.npz", allow_pickle=False) as arrays:
                 found.reference_ = arrays["reference"]
@@ -282,6 +283,8 @@ class IntrusionRejecter(BaseRejecter):
             found.unseen_before_, found.n_features_in_ = stored["unseen_before"], stored["features"]
             found.encoder_ = None if stored["encoder"] is None else FlowEncoder.from_dict(stored["encoder"])
             found.budget_ = None
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             msg = f"{folder} holds no intrusion detector ({type(error).__name__}): fit it again."
             raise InputError(msg) from error

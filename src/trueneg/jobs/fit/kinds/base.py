@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
 
-__all__ = ["Answer", "Kind", "Setting", "ahead", "applied", "check_names", "stats_from", "stats_of"]
+__all__ = ["Answer", "Kind", "Setting", "ahead", "applied", "check_names", "stats_from", "stats_of", "told_of"]
 
 Progress = Callable[[str, int, int], None]
 _ABOUT = "trueneg_about"
@@ -46,11 +46,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of rows: ``labels`` (n,) text, ``score`` (n,), and the label of "none of these", if it has one."""
+    """What is said of rows: ``labels`` (n,) text, ``score`` (n,), and the label of "none of these", if it has one.
+
+    ``gaps`` counts rows without a finite number, by column: the column's mean stood for it.
+    """
 
     labels: NDArray[Any]
     score: NDArray[np.float64]
     unknown: str | None = None
+    gaps: Mapping[str, int] = field(default_factory=dict)
 
 
 class Kind:
@@ -69,6 +73,8 @@ class Kind:
         Whether it answers ``unknown_label``.
     familiar : str or None
         The class that is learned, where all others are what it is not.
+    encoder : FlowEncoder or None
+        Where it encodes a table's columns on its own.
     """
 
     reads: str = "dense"
@@ -76,6 +82,7 @@ class Kind:
     column: ClassVar[str] = "margin"
     rejects: ClassVar[bool] = False
     familiar: str | None = None
+    encoder: Any = None
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -142,6 +149,15 @@ def applied(model: Any, params: Mapping[str, Any], *, but: Iterable[str] = ()) -
     """Return a scikit-learn estimator with its settings, refused by name where there is none, or it is not for here."""
     check_names(params, set(model.get_params(deep=False)) - {"unknown_label", *but})
     return model.set_params(**params)
+
+
+def told_of(gaps: Mapping[str, int], rows: int, *, most: int = 5) -> list[str]:
+    """Return the line about numbers that were missing or infinite, or nothing."""
+    ranked = sorted(gaps.items(), key=lambda pair: (-pair[1], pair[0]))
+    listed = ", ".join(f"{column!r} {count:,}" for column, count in ranked[:most])
+    more = f" and {len(ranked) - most} more columns" if len(ranked) > most else ""
+    said = f"missing or infinite numbers among {rows:,} rows, taken as the column's mean: {listed}{more}"
+    return [said] if gaps else []
 
 
 def stats_of(stats: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

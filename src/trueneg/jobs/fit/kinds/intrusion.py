@@ -41,7 +41,7 @@ class Intrusion(Kind):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*no alarm is raised")  # calibrate tells it
             self.model.fit(X, np.asarray(classes, dtype=object)[y], progress=progress)
-        self.familiar = str(self.model.normal_)
+        self.familiar, self.encoder = str(self.model.normal_), self.model.encoder_
 
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Return the threshold's bound; it was set on normal rows that the detectors did not learn from."""
@@ -71,4 +71,5 @@ class Intrusion(Kind):
 
         found = cls(Setting())
         found.model = IntrusionRejecter.load(folder)
+        found.encoder = found.model.encoder_
         return found
