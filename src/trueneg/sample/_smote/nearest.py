@@ -213,19 +213,22 @@ class ValueDifferenceSpace(_BlockedSpace):
     def __init__(self, codes: NDArray[np.int32], y: Ids) -> None:
         self.codes = codes
         n_classes = int(y.max()) + 1
-        self.shares, self.tables = [], []
+        self.shares, self.places, self.tables = [], [], []
         for column in codes.T:
             cells = column.astype(np.int64) * n_classes + y
             count = np.bincount(cells, minlength=(int(column.max()) + 1) * n_classes).reshape(-1, n_classes)
             share = count / np.maximum(count.sum(axis=1, keepdims=True), 1)
+            # Of many values most are alike: each that occurs once has all its rows in one class.
+            share, place = np.unique(share, axis=0, return_inverse=True)
             self.shares.append(share)
+            self.places.append(place.reshape(-1)[column])
             self.tables.append(_differences(share, share) if len(share) <= _TABLE else None)
 
     def block(self, queries: Ids, pool: Ids) -> NDArray[np.float64]:
         """Look each pair of values up, or take the difference of their shares where there are too many values."""
         square = np.zeros((len(queries), len(pool)))
-        for column, (share, table) in enumerate(zip(self.shares, self.tables, strict=True)):
-            mine, others = self.codes[queries, column], self.codes[pool, column]
+        for share, place, table in zip(self.shares, self.places, self.tables, strict=True):
+            mine, others = place[queries], place[pool]
             square += _differences(share[mine], share[others]) if table is None else table[mine][:, others]
         return square
 
