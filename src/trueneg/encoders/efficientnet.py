@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.core.activations import recorded
+from trueneg.core.devices import device_of
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.encoders.images import pixels
 
@@ -40,6 +42,8 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 STEM, HEAD, CLASSES = 32, 1280, 1000
+# The last block of each stage but the seventh, which the features before the classifier follow at once.
+ENDS = ("blocks.0", "blocks.2", "blocks.4", "blocks.7", "blocks.10", "blocks.14")
 MEAN, SCALE = 127.0, 128.0  # the scaling of pixels the weights were trained with
 
 
@@ -152,8 +156,18 @@ class EfficientNetLite0:
         Images at once; memory is about 10 MiB an image at 224.
     device : str, default="cpu"
         Any that torch knows.
+    stages : bool, default=False
+        Give the means over the picture at the end of six stages before the 1,280 numbers, 1,744 in all: for what reads
+        several layers. ``widths`` says which columns belong together.
     progress : callable or None, default=None
         Called with ``(done, total)`` after each batch.
+
+    Attributes
+    ----------
+    dimension : int
+        Numbers an image.
+    widths : tuple of int
+        How many of them each stage gives, and the features last.
 
     Raises
     ------
@@ -161,29 +175,30 @@ class EfficientNetLite0:
         Without torch, Pillow or the weights; the message is the cure.
     """
 
-    dimension = HEAD
-
     def __init__(
         self,
         *,
         side: int = 224,
         batch_size: int = 64,
         device: str = "cpu",
+        stages: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if side < 32 or batch_size < 1:
             msg = f"side={side}, batch_size={batch_size}: give a side of 32 or more and a batch of 1 or more."
             raise InputError(msg)
         self.side, self.batch_size, self.device, self.progress = side, batch_size, device, progress
+        self.widths = (*(out for *_, out in STAGES[:-1]), HEAD) if stages else (HEAD,)
+        self.dimension = sum(self.widths)
         network = efficientnet_lite0()
         for module in network.modules():
             if isinstance(module, _Conv):
                 module.fuse()
-        placed: Any = network.to(device)
+        placed: Any = network.to(device_of(device))
         self._network = placed.to(memory_format=torch.channels_last)
 
     def encode(self, items: Sequence[Any] | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the features of n images, (n, 1280), in their order.
+        """Return the features of n images, (n, dimension), in their order.
 
         Parameters
         ----------
@@ -195,15 +210,17 @@ class EfficientNetLite0:
         InputError
             With the number of the first item that is no readable image.
         """
-        out = np.empty((len(items), HEAD), np.float32)
+        out = np.empty((len(items), self.dimension), np.float32)
+        ends = ENDS if len(self.widths) > 1 else ()
         for start in range(0, len(items), self.batch_size):
             part = slice(start, start + self.batch_size)
             batch = torch.from_numpy(pixels(items[part], self.side, start=start)).permute(0, 3, 1, 2)
-            with torch.inference_mode():
+            with torch.inference_mode(), recorded(self._network, ends) as kept:
                 x = ((batch.to(self.device, torch.float32) - MEAN) / SCALE).contiguous(
                     memory_format=torch.channels_last
                 )
-                out[part] = self._network.features(x).cpu().numpy()
+                last = self._network.features(x)
+                out[part] = torch.cat([*(kept[name] for name in ends), last], dim=1).cpu().numpy()
             if self.progress is not None:
                 self.progress(min(start + self.batch_size, len(items)), len(items))
         return out

@@ -41,6 +41,8 @@ class DenseFeatures:
         Images are resized to this.
     seed : int, default=0
         Of the SVD.
+    stages : bool, default=False
+        Images give the means at the end of six stages of the network as well: see ``widths``.
     """
 
     def __init__(
@@ -53,9 +55,10 @@ class DenseFeatures:
         terms: int = 5000,
         side: int = 224,
         seed: int = 0,
+        stages: bool = False,
     ) -> None:
         self.embedding, self.table, self.text, self.image = list(embedding), list(table), list(text), list(image)
-        self.terms, self.side, self.seed = terms, side, seed
+        self.terms, self.side, self.seed, self.stages = terms, side, seed, stages
         self.width = 0
         self.encoder: FlowEncoder | None = None
         self.words: dict[str, dict[str, Any]] = {}
@@ -65,6 +68,12 @@ class DenseFeatures:
     def columns(self) -> list[str]:
         """Columns that a table must have."""
         return [*self.embedding, *self.table, *self.text, *self.image]
+
+    @property
+    def widths(self) -> list[int]:
+        """Numbers of each layer side by side, once learned: all that is no image, then each stage of each image."""
+        own = [] if self._network is None else [*self._network.widths] * len(self.image)
+        return [*([self.width - sum(own)] if self.width > sum(own) else []), *own]
 
     def learn(self, arrow: Any, home: Path, progress: Progress | None = None) -> NDArray[np.float32]:
         """Learn scales, categories, terms and axes from rows; return their features, (n, d)."""
@@ -84,7 +93,7 @@ class DenseFeatures:
         if self.embedding:
             from trueneg.data.sniff import Roles
 
-            matrix = Roles(embedding=self.embedding).embedding_matrix(Table(arrow, "arrow", home))
+            matrix = Roles(embedding=self.embedding).embedding_matrix(Table(arrow, "arrow", None))
             parts.append(np.asarray(matrix, dtype=np.float32))
         if self.encoder is not None:
             parts.append(self.encoder.transform(arrow.select(self.table)))
@@ -108,7 +117,7 @@ class DenseFeatures:
         return {
             "kind": "dense",
             "columns": {name: getattr(self, name) for name in ("embedding", "table", "text", "image")},
-            "options": {name: getattr(self, name) for name in ("terms", "side", "seed")},
+            "options": {name: getattr(self, name) for name in ("terms", "side", "seed", "stages")},
             "width": self.width,
             "encoder": None if self.encoder is None else self.encoder.to_dict(),
             "vocabulary": {column: found["terms"] for column, found in self.words.items()},
@@ -155,7 +164,7 @@ class DenseFeatures:
         from trueneg.jobs.fit.pixels import through
 
         if self._network is None:
-            self._network = EfficientNetLite0(side=self.side)
+            self._network = EfficientNetLite0(side=self.side, stages=self.stages)
         self._network.progress = None if progress is None else lambda done, total: progress("images", done, total)
         return through(arrow, column, home, self._network.encode)
 

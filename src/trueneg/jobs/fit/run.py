@@ -21,13 +21,14 @@ from trueneg.jobs.fit.heads import head_of, settings_of
 from trueneg.jobs.fit.kinds.base import Kind, Setting, told_of
 from trueneg.jobs.fit.model import Columns, Model, Reader
 from trueneg.jobs.fit.pixels import Pixels
-from trueneg.jobs.fit.source import EMBEDDING, FILE, labelled
+from trueneg.jobs.fit.source import EMBEDDING, FILE, LABEL, labelled, without_labels
 
 __all__ = ["Reading", "fit"]
 
 _RULES = 500  # kept with the model for its page
 _LITERALS = 30  # of a rule, on the page
 _NORMAL = "normal"
+_ALONE = ("hyp_oc", "intrusion")  # learn from one class as well
 Progress = Callable[[str, int, int], None]
 
 
@@ -52,7 +53,7 @@ class Reading:
         Share of the labelled rows that the model never sees and is measured on; 0 for none. A column ``split`` whose
         values are train and others is used instead where there is one.
     clean : bool
-        Of intrusion: all rows are normal, and there is no label.
+        Of intrusion and hyp_oc: all rows are normal, and there is no label.
     """
 
     label: str | None = None
@@ -119,7 +120,7 @@ def fit(
         table = by_video(table)
     elif reading.video is not None and (name != "hyp_oc" or table.format == "npy"):
         raise InputError("--video is for hyp_oc, on a table that has the column")
-    least = 1 if name == "intrusion" else 2
+    least = 1 if name in _ALONE else 2
     found = _roles(table, label, reading, least)
     codes, classes, strange = _codes(table, found, path, reading.unknown, least)
     learned, set_on, judged = _parts(table, found, codes, reading.held_out, seed, kind.rejects)
@@ -130,16 +131,19 @@ def fit(
     home = path if path.is_dir() else path.parent
     model = Model(name, kind, reader, str(found.label), classes)
     X = _learned(model, table.arrow.take(learned), codes[learned], home, progress)
+    kind.widths = reader.widths if isinstance(reader, DenseFeatures) else ()
     kind.learn(X, codes[learned], classes, progress)
+    unlabelled = int((codes < 0).sum()) - int(strange.sum())
+    left = [f"{unlabelled:,} rows without a label were left out"] if unlabelled else []
     model.about = {
         "input": str(path),
         "title": head_of(name).title,
-        "rows": len(learned),
+        "rows": len(learned) if kind.rows is None else kind.rows,
         "held_out": len(judged),
-        "unlabelled": int((codes < 0).sum()) - int(strange.sum()),
+        "unlabelled": unlabelled,
         "features": X.num_columns if isinstance(reader, Columns) else math.prod(X.shape[1:]),
         "notes": list(found.notes),
-        "told": [*kind.told, *told_of(model.gaps(table.arrow.take(learned)), len(learned))],
+        "told": [*left, *kind.told, *told_of(model.gaps(table.arrow.take(learned)), len(learned))],
     }
     if kind.rejects:
         set_rows = table.arrow.take(set_on if len(set_on) else learned)
@@ -157,13 +161,13 @@ def fit(
 
 
 def _clean(name: str, path: Path, reading: Reading) -> tuple[Table, str]:
-    """Return a table of normal flows with a label that says so."""
-    if name != "intrusion" or reading.label is not None:
-        raise InputError("--clean is for intrusion, on flows that are all normal: leave out --label")
+    """Return a table of normal flows, or of familiar rows, with a label that says so."""
+    if name not in _ALONE or reading.label is not None:
+        raise InputError("--clean is for intrusion and hyp_oc, on rows that are all normal: leave out --label")
     import pyarrow as pa
 
-    table = labelled(path, None)[0]
-    label = _NORMAL
+    table = without_labels(path)
+    label = LABEL if table.format in ("images", "npy") else _NORMAL
     while label in table.arrow.column_names:
         label += "_"
     arrow = table.arrow.append_column(label, pa.repeat(_NORMAL, len(table)))
@@ -183,9 +187,9 @@ def _setting(
 
 def _roles(table: Table, label: str | None, reading: Reading, least: int = 2) -> Roles:
     if table.format == "images":
-        return roles(table, label=label, image=FILE, features=[])
+        return roles(table, label=label, image=FILE, features=[], least=least)
     if table.format == "npy":
-        return roles(table, label=label, embedding=EMBEDDING, features=[])
+        return roles(table, label=label, embedding=EMBEDDING, features=[], least=least)
     options = {name: getattr(reading, name) for name in ("text", "features", "embedding", "image")}
     if reading.video is not None:
         options["group"] = reading.video
@@ -205,9 +209,8 @@ def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Reader:
         return Columns([*plain, *found.text])
     if kind.reads == "binary" or (kind.reads == "either" and not (found.embedding or found.image)):
         return Features(found.text, plain, terms=reading.terms)
-    return DenseFeatures(
-        found.embedding, plain, found.text, found.image, terms=reading.terms, side=reading.side, seed=seed
-    )
+    options: dict[str, Any] = {"terms": reading.terms, "side": reading.side, "seed": seed, "stages": kind.stages}
+    return DenseFeatures(found.embedding, plain, found.text, found.image, **options)
 
 
 def _learned(model: Model, arrow: Any, codes: NDArray[np.int64], home: Path, progress: Progress | None) -> Any:

@@ -12,7 +12,7 @@ from trueneg.data.readers import Table, one_line, read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EMBEDDING", "FILE", "GROUP", "LABEL", "Source", "open_source"]
+__all__ = ["EMBEDDING", "FILE", "GROUP", "LABEL", "Source", "labelled", "open_source", "without_labels"]
 
 EMBEDDING, FILE, LABEL, GROUP = "embedding", "file", "label", "group"
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
@@ -58,7 +58,7 @@ class ArraySource(Source):
     def __init__(self, path: Path) -> None:
         self.path, self.home, self.names = path, path.parent, [EMBEDDING]
         self.array = _array(path)
-        if self.array.ndim != 2 or self.array.dtype.kind not in "fiub" or 0 in self.array.shape:
+        if self.array.ndim != 2 or self.array.dtype.kind not in "fiub" or not self.array.shape[1]:
             msg = f"{one_line(path)}: an array of {self.array.dtype} and shape {self.array.shape}; give numbers (n, d)"
             raise InputError(msg)
 
@@ -106,6 +106,17 @@ def open_source(path: Path) -> Source:
     if path.is_dir():
         return FolderSource(path)
     return ArraySource(path) if path.suffix.lower() == ".npy" else Source(path)
+
+
+def without_labels(path: Path) -> Table:
+    """Return a source whole, as a table, as if it had no labels; images may lie in one folder or in several."""
+    import pyarrow as pa
+
+    if path.is_dir():
+        return Table(pa.concat_tables(FolderSource(path).batches([FILE])), "images", path)
+    if path.suffix.lower() != ".npy":
+        return read_table(path)
+    return Table(_embedded(ArraySource(path).array), "npy", path)
 
 
 def labelled(path: Path, label: str | None) -> tuple[Table, str | None]:
@@ -164,7 +175,9 @@ def _array(path: Path) -> Any:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        msg = f"{one_line(path)}: no NumPy array ({str(error).splitlines()[0]}); write it with numpy.save"
+        objects = "Python objects" in str(error)
+        cure = "save texts or numbers: numpy.save(path, y.astype(str))" if objects else "write it with numpy.save"
+        msg = f"{one_line(path)}: no NumPy array ({str(error).splitlines()[0].rstrip('.')}); {cure}"
         raise InputError(msg) from error
 
 

@@ -170,7 +170,7 @@ def predict(
     done = 0
     with atomic(out) as file, open_sink(file, out, schema, Manner(kind, compression)) as sink:
         for table in source.batches(list(dict.fromkeys([*model.features.columns, *extra]))):
-            answer = model.answer(table, source.home)
+            answer = _said(model, table, source, done)
             columns = [
                 pa.array(np.arange(done, done + len(answer.labels))),
                 *(table.column(c).combine_chunks() for c in extra),
@@ -184,6 +184,16 @@ def predict(
             if progress is not None:
                 progress("rows", done, 0)
     return done
+
+
+def _said(model: Model, table: Any, source: Source, done: int) -> Any:
+    """Return the answer to a batch; an error names the file, and the row from which a batch's rows are counted."""
+    try:
+        return model.answer(table, source.home)
+    except InputError as error:
+        after = f", after row {done:,}" if done else ""
+        msg = f"{one_line(source.path)}{after}: {str(error).removeprefix('the frame: ')}"
+        raise InputError(msg) from error
 
 
 def _carried(model: Model, source: Source, key: str | None) -> list[str]:

