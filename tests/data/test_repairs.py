@@ -187,21 +187,21 @@ def test_a_repair_of_a_repaired_file_replaces_the_extra_columns(tmp_path, suffix
     assert [v or None for v in out["trueneg_action"].to_pylist()] == [None, None, "reannotate", None]
 
 
-@pytest.mark.parametrize("suffix", FILES)
-def test_a_stream_is_the_whole_read_in_pieces(tmp_path, suffix):
-    """Hash, names and types are those of the whole read: by them a changed file is told from the audited one."""
+@pytest.fixture(scope="module")
+def long():
+    """Return a table of several batches in every format."""
     rng = np.random.default_rng(0)
     n = 150_000
-    table = pa.table(
-        {
-            "a": rng.integers(0, 9, n),
-            "b": rng.normal(size=n),
-            "t": [f"word {i}, and\nmore" if i % 1000 == 0 else f"w{i}" for i in range(n)],
-            "y": np.where(rng.random(n) < 0.1, "yes", "no").tolist(),
-        }
-    )
+    texts = [f"word {i}, and\nmore" if i % 1000 == 0 else f"w{i}" for i in range(n)]
+    labels = np.where(rng.random(n) < 0.1, "yes", "no").tolist()
+    return pa.table({"a": rng.integers(0, 9, n), "b": rng.normal(size=n), "t": texts, "y": labels})
+
+
+@pytest.mark.parametrize("suffix", FILES)
+def test_a_stream_is_the_whole_read_in_pieces(long, tmp_path, suffix):
+    """Hash, names and types are those of the whole read: by them a changed file is told from the audited one."""
     path = tmp_path / f"x.{suffix}"
-    write_table(table, path)
+    write_table(long, path)
     whole = read_table(path).arrow
     stream = open_stream(path, whole.schema)
     content, batches = ContentHash(whole.schema), 0

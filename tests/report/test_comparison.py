@@ -120,13 +120,20 @@ def test_trueneg_report_draws_it_again(compared, tmp_path):
     assert (folder / "compare.html").read_text(encoding="utf-8") == page
 
 
+@pytest.fixture(scope="module")
+def drawn(compared, hostile, tmp_path_factory):
+    """Return the two pages on disk."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, report in (("plain", compared.report), ("hostile", hostile)):
+        (folder / f"{name}.html").write_text(render(report), encoding="utf-8")
+    return [folder / "plain.html", folder / "hostile.html"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1100])
-def test_in_a_browser(browser, axe, contrast, compared, hostile, tmp_path, scheme, width):
+def test_in_a_browser(browser, axe, contrast, drawn, scheme, width):
     """No error, no request, no foreign script, nothing wider than a phone, readable in light and dark, accessible."""
-    for name, report in (("plain", compared.report), ("hostile", hostile)):
-        path = tmp_path / f"{name}.html"
-        path.write_text(render(report), encoding="utf-8")
+    for path in drawn:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
         errors, asked = [], []
         page.on("console", lambda message, errors=errors: errors.append(message.text))
