@@ -254,9 +254,11 @@ def test_nothing_is_left_after_a_failure(audits, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("how", ["value", "type", "row", "column", "gone", "under our hands"])
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_a_changed_input_is_refused(tmp_path, suffix, how):
+def test_a_changed_input_is_refused(audits, tmp_path, suffix, how):
     """A repair of rows that are not the audited ones would relabel strangers."""
-    path, folder = _audited(tmp_path, _table(), suffix)
+    shutil.copytree(audits(suffix)[1].parent, tmp_path / "here")
+    path, folder = tmp_path / "here" / f"data.{suffix}", tmp_path / "here" / "data.trueneg"
+    assert plan(folder, action="flag", top=1).counts["chosen"] == 1  # as long as nothing has changed
     other = _table(seed=1)
     changed = {
         "value": _table().set_column(0, "x0", pa.array([9.0, *_table()["x0"].to_pylist()[1:]])),
