@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core._training_run import Run, optimizer_of
 from trueneg.core.devices import batch_of, device_of, through
@@ -30,7 +30,7 @@ try:
 except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
-__all__ = ["History", "Recipe", "crop_flip", "on_threads", "outputs", "pictures", "seeded", "train"]
+__all__ = ["History", "Recipe", "class_numbers", "crop_flip", "on_threads", "outputs", "pictures", "seeded", "train"]
 
 Progress = Callable[[str, int, int], None]
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -183,10 +183,10 @@ def train(
     """
     how = recipe or Recipe()
     images = None if isinstance(X, range) else pictures(X)
-    target = torch.as_tensor(np.asarray(y, dtype=np.int64))
     n = len(X) if images is None else len(images)
-    if n != len(target) or n < 2:
-        msg = f"X has {n} rows and y {len(target)}: give one class number a row, and 2 rows or more."
+    target = torch.as_tensor(class_numbers(y, n))
+    if n < 2:
+        msg = f"X has {n} rows: give one class number a row, and 2 rows or more."
         raise InputError(msg)
     rng = np.random.default_rng(random_state)
     seed = int(rng.integers(2**31))
@@ -195,7 +195,7 @@ def train(
         net.to(device_of(device))
         if how.precision == "bfloat16":
             _laid_out(net, torch.channels_last)
-        criterion = loss if loss is not None else _Smoothed(how.label_smoothing)
+        criterion = loss if loss is not None else _Smoothed(how.label_smoothing, target)
         parameters = [p for p in net.parameters() if p.requires_grad]
         if isinstance(criterion, nn.Module):
             parameters += [p for p in criterion.to(device).parameters() if p.requires_grad]
@@ -241,6 +241,19 @@ def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str 
         starts = range(0, len(images), batch_size)
         found = [through(net, batch_of(net, images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+
+def class_numbers(y: Any, n: int) -> NDArray[np.int64]:
+    """Return class numbers (n,); InputError on another length, or what is no whole number."""
+    values = np.asarray(y.detach().cpu() if isinstance(y, torch.Tensor) else y)
+    whole = values.dtype.kind in "biu" or (values.dtype.kind == "f" and bool((values == np.floor(values)).all()))
+    if values.shape != (n,) or not whole:
+        msg = (
+            f"X has {n} rows and y shape {values.shape} and type {values.dtype}: give one class number a row; "
+            "np.unique(y, return_inverse=True)[1] makes them of labels."
+        )
+        raise InputError(msg)
+    return values.astype(np.int64)
 
 
 def crop_flip(pad: int = 4, *, flip: bool = True) -> Augment:
@@ -312,8 +325,14 @@ def _laid_out(net: nn.Module, order: torch.memory_format) -> None:
 class _Smoothed:
     """Cross-entropy with smoothed labels."""
 
-    def __init__(self, smoothing: float) -> None:
-        self.smoothing = smoothing
+    def __init__(self, smoothing: float, target: torch.Tensor) -> None:
+        self.smoothing, self.low, self.high = smoothing, int(target.min()), int(target.max())
 
     def __call__(self, out: torch.Tensor, target: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        if self.low < 0 or out.ndim != 2 or self.high >= out.shape[1]:
+            msg = (
+                f"y holds class numbers from {self.low} to {self.high}, and the network gives {tuple(out.shape[1:])} "
+                "logits a row: give one logit a class, and numbers from 0."
+            )
+            raise InputError(msg)
         return F.cross_entropy(out, target, label_smoothing=self.smoothing)

@@ -79,6 +79,8 @@ def whiten(covariance: NDArray[np.float64], center: NDArray[np.float64], *, shri
     if not 0 <= cut < 1:
         msg = f"cut={cut!r}: give a share of the largest variance, from 0 up to and without 1."
         raise InputError(msg)
+    if not np.isfinite(covariance).all():
+        raise InputError("squares of the features are beyond what float64 holds: divide the features first.")
     values, vectors = np.linalg.eigh(covariance)
     values, vectors = values[::-1], vectors[:, ::-1]
     # The identity has every basis as its own, so that shrinking moves the eigenvalues and no eigenvector.

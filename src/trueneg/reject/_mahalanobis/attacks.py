@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError
-from trueneg.core.training import on_threads, pictures
+from trueneg.core.training import class_numbers, on_threads, pictures
 
 __all__ = ["ATTACKS", "bim", "carlini_wagner", "deepfool", "fgsm", "noise_like", "pgd"]
 
@@ -65,7 +65,7 @@ def bim(
 ) -> Images:
     """Steps of ``eps / steps * 1.25`` a pixel up the loss, from the picture itself (Kurakin et al., 2017)."""
     shared: dict[str, Any] = {"random_start": False, "device": device, "batch_size": batch_size}
-    return pgd(net, X, y, eps=eps, step=1.25 * eps / steps, steps=steps, **shared)
+    return pgd(net, X, y, eps=eps, step=1.25 * eps / max(steps, 1), steps=steps, **shared)
 
 
 def pgd(
@@ -292,13 +292,15 @@ def _batches(net: Any, X: Any, y: ArrayLike | None, device: str, batch_size: int
     if images.ndim != 4 or not len(images):
         msg = f"X has shape {tuple(images.shape)}: attacks need pictures (n, channels, h, w), one or more."
         raise InputError(msg)
+    given = None if y is None else torch.as_tensor(class_numbers(y, len(images)))
     for start in range(0, len(images), batch_size):
         x = batch_of(net, images[start : start + batch_size], device)
-        if y is None:
-            with torch.no_grad():
-                target = through(net, x).argmax(1)
-        else:
-            target = torch.as_tensor(np.asarray(y)[start : start + batch_size].astype(np.int64)).to(device)
+        with torch.no_grad():
+            logits = through(net, x)
+        target = logits.argmax(1) if given is None else given[start : start + batch_size].to(device)
+        if logits.ndim != 2 or int(target.min()) < 0 or int(target.max()) >= logits.shape[1]:
+            msg = f"the network gives {tuple(logits.shape[1:])} logits a row: y must number them, from 0."
+            raise InputError(msg)
         yield x, target
 
 

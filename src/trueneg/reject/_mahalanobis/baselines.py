@@ -90,6 +90,9 @@ def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> NDArr
     Ma et al. (2018), "Characterizing adversarial subspaces using local intrinsic dimensionality".
     """
     rows, known = np.asarray(X, np.float64), np.asarray(reference, np.float64)
+    if rows.ndim != 2 or known.ndim != 2 or rows.shape[1] != known.shape[1] or not np.isfinite(rows).all():
+        msg = f"X of shape {rows.shape} among rows of shape {known.shape}: give finite numbers (n, d) and (m, d)."
+        raise InputError(msg)
     if not 2 <= k < len(known):
         msg = f"k={k} with {len(known)} reference rows: give 2 neighbours or more, and fewer than there are rows."
         raise InputError(msg)
@@ -152,6 +155,8 @@ class LidDetector:
 
     def layer_scores(self, X: Any, *, eps: float = 0.0) -> NDArray[np.float64]:
         """Return minus the logarithm of the local dimension at each layer (n, n_layers); it takes no step."""
+        if not hasattr(self, "reference_"):
+            raise InputError("this LidDetector is not fitted: call fit with rows of known classes.")
         if eps:
             raise InputError("the local dimension has no input preprocessing: leave eps at 0.")
         pairs = zip(self._values(X), self.reference_, strict=True)

@@ -127,6 +127,9 @@ class FeatureEnsembleDetector(BaseRejecter):
         InputError
             Where the rows do not fit the way of calibration, or are fewer than 4 of a kind.
         """
+        if not isinstance(self.base, MahalanobisDetector):
+            msg = f"base is of type {type(self.base).__name__}: give a MahalanobisDetector."
+            raise InputError(msg)
         return self.fit_layers(clone(self.base).fit(X, y), known=known, unknown=unknown)
 
     def fit_layers(self, base: MahalanobisDetector, *, known: Any, unknown: Any = None) -> FeatureEnsembleDetector:
@@ -145,6 +148,8 @@ class FeatureEnsembleDetector(BaseRejecter):
         rng = np.random.default_rng(self.random_state)
         good, bad, own, other = self._sides(base, known, unknown, rng)
         grid = self.eps_grid if self.eps_grid is not None else (EPS_GRID if base.net is not None else (0.0,))
+        if not len(grid):
+            raise InputError("eps_grid is empty: give one step or more, (0.0,) for none.")
         seed, best, self.validation_ = int(rng.integers(2**31)), -np.inf, {}
         for eps in grid:
             a, b = base.layer_scores(good, eps=eps), base.layer_scores(bad, eps=eps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.detection import NoveltyReport, auroc_of, novelty_report
 from trueneg.core.errors import InputError
-from trueneg.core.training import outputs
+from trueneg.core.training import class_numbers, outputs
 from trueneg.reject._mahalanobis.attacks import ATTACKS, noise_like
 from trueneg.reject._mahalanobis.ensemble import LogisticLayers
 
@@ -88,7 +89,19 @@ def adversarial_protocol(
         msg = f"attacks={attacks!r}, fit_on={fit_on!r}, validation={validation!r}: attacks are {', '.join(ATTACKS)}."
         raise InputError(msg)
     rng = np.random.default_rng(random_state)
-    seed, net, truth = int(rng.integers(2**31)), detector.net, np.asarray(y)
+    if getattr(detector, "net", None) is None:
+        raise InputError("attacks need a network: give the detector net=.")
+    if not hasattr(detector, "layers_"):
+        msg = f"this {type(detector).__name__} is not fitted: call fit with rows of known classes first."
+        raise InputError(msg)
+    for name, own in (settings or {}).items():
+        taken = inspect.signature(ATTACKS[name]).parameters if name in ATTACKS else {}
+        wrong = [key for key in own if key not in taken]
+        if name not in ATTACKS or wrong:
+            what = f"{name!r} has no setting {wrong[0]!r}" if name in ATTACKS else f"{name!r} is no attack"
+            msg = f"settings: {what}; attacks are {', '.join(ATTACKS)}, each with its own arguments."
+            raise InputError(msg)
+    seed, net, truth = int(rng.integers(2**31)), detector.net, class_numbers(y, len(X))
     device = detector.device
     sound = outputs(net, X, device=device).argmax(1) == truth
     images, truth = np.asarray(X)[sound], truth[sound]

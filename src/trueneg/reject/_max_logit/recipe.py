@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueneg.core._intervals.estimate import normal_quantile
 from trueneg.core.detection import auroc_of
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.core.intervals import Estimate
-from trueneg.core.training import Recipe, outputs, train
+from trueneg.core.training import Recipe, class_numbers, outputs, train
 from trueneg.reject._max_logit.scores import max_logit, max_softmax
 
 try:
@@ -260,9 +261,17 @@ def train_closed_set(
 
     rng = np.random.default_rng(random_state)
     how, augment = open_set_recipe(strength, **recipe)
-    labels, truth = np.asarray(y, dtype=np.int64), np.asarray(known[1], dtype=np.int64)
-    if loss not in ("cross_entropy", "arpl"):
-        msg = f"loss={loss!r}: choose 'cross_entropy' or 'arpl'."
+    if not isinstance(known, tuple | list) or len(known) != 2:
+        raise InputError("known must be (rows, class numbers): other rows of the known classes.")
+    labels, truth = class_numbers(y, len(X)), class_numbers(known[1], len(known[0]))
+    if loss not in ("cross_entropy", "arpl") or every < 1:
+        msg = f"loss={loss!r}, every={every!r}: choose 'cross_entropy' or 'arpl', and 1 epoch or more."
+        raise InputError(msg)
+    if not len(known[0]) or not len(unknown):
+        msg = f"{len(known[0])} known and {len(unknown)} unknown rows to watch: give one or more of each."
+        raise InputError(msg)
+    if loss == "arpl" and not hasattr(net, "features"):
+        msg = f"loss='arpl' replaces the head: {type(net).__name__} has no features(x), as trueneg.core.nets have."
         raise InputError(msg)
     criterion: ARPLLoss | None = None
     learner: nn.Module = net
@@ -332,13 +341,11 @@ def closed_open_correlation(
     Estimate
         Pearson's r.
     """
-    from statistics import NormalDist
-
     a, b = np.asarray(accuracy, dtype=np.float64), np.asarray(auroc, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or len(a) < 4 or not np.isfinite([a, b]).all() or a.std() == 0 or b.std() == 0:
         msg = f"{a.shape} accuracies and {b.shape} AUROCs: give 4 or more of each, finite and not all the same."
         raise InputError(msg)
     r = float(np.corrcoef(a, b)[0, 1])
-    half = NormalDist().inv_cdf(0.5 + level / 2) / math.sqrt(len(a) - 3)
+    half = normal_quantile(level) / math.sqrt(len(a) - 3)
     z = math.atanh(min(max(r, -1 + 1e-12), 1 - 1e-12))
     return Estimate(r, math.tanh(z - half), math.tanh(z + half), level, "Pearson, Fisher's z", len(a))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ class _LogitDetector(BaseRejecter):
             On fewer than two columns, NaN, or another number of classes than columns.
         """
         rows = self._logits(X, reset=True)
-        if not self.temperature > 0:
+        if not isinstance(self.temperature, Real) or not self.temperature > 0:
             msg = f"temperature={self.temperature!r}: give a number above 0."
             raise InputError(msg)
         if y is None:

@@ -80,6 +80,8 @@ def semantic_shift_split(
         raise InputError(msg)
     if not np.isfinite(D).all() or (D < 0).any() or not np.allclose(D, D.T):
         raise InputError("distance must be finite, 0 or more, and symmetric: a NaN often marks a label in no tree.")
+    if len(set(names.tolist())) < len(names):
+        raise InputError("labels holds a label twice: give each row of the metric a name of its own.")
     own = np.asarray(known)
     lost = [k for k in own.tolist() if k not in set(names.tolist())]
     if lost:
@@ -87,7 +89,13 @@ def semantic_shift_split(
         raise InputError(msg)
     inside = np.isin(names, own)
     out = np.flatnonzero(~inside)
-    if inside.sum() < 2 or n_bins < 1 or len(out) < n_bins or not 1 <= nearest <= inside.sum():
+    if (
+        inside.sum() < 2
+        or not isinstance(n_bins, int)
+        or n_bins < 1
+        or len(out) < n_bins
+        or not 1 <= nearest <= inside.sum()
+    ):
         msg = (
             f"{int(inside.sum())} known and {len(out)} unknown classes for n_bins={n_bins}, nearest={nearest}: give 2 "
             "known classes, an unknown one a bin, and no more nearest than known ones."
