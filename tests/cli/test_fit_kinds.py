@@ -111,6 +111,30 @@ def test_loki_predicts_a_label_of_the_tree_that_no_row_has(tmp_path):
     assert _read(tmp_path / "o.csv")["predicted"].to_pylist() == ["cat", "animal", "dog"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("child,parent\nanimal,\ncat,animal\ndog,animal\n", None),
+        ("label,parent\nanimal,\ncat,animal\ndog,animal\n", None),
+        ("child,parent,length\nanimal,,\ncat,animal,1\ndog,animal,1\n", None),
+        ("child,parent\nanimal,\nplant,\ncat,animal\ndog,animal\n", "'plant' has no edge"),
+        ("child,parent,length\ncat,animal,near\ndog,animal,1\n", "not all are numbers"),
+    ],
+)
+def test_a_list_of_parents_is_a_tree(rows, said, tmp_path):
+    """Protects the commonest file of a tree: a root's parent is empty, and that is no label of its own."""
+    from trueneg.core.errors import InputError
+    from trueneg.jobs.fit.kinds.loki import Loki, Setting
+
+    (tmp_path / "tree.csv").write_text(rows)
+    if said is not None:
+        with pytest.raises(InputError, match=said):
+            Loki(Setting(space=tmp_path / "tree.csv"))
+        return
+    edges = Loki(Setting(space=tmp_path / "tree.csv")).space_of["edges"]
+    assert sorted(map(tuple, edges.tolist())) == [("cat", "animal"), ("dog", "animal")]
+
+
 def test_images_in_class_folders(tmp_path):
     """Protects image folders: classes by folder, labels by file, through the frozen network from its package."""
     pytest.importorskip("torch")

@@ -160,6 +160,7 @@ def test_alpha_is_chosen_by_base_classes_alone_and_one_seed_gives_one_answer():
 
 X, Y, BASE, NEW = draw(0)
 FITTED = PrototypeClassifier().fit(X[np.isin(Y, BASE)], Y[np.isin(Y, BASE)])
+HOLED = np.where(np.arange(len(X))[:, None] == 2, np.inf, X)
 BAD = {
     "calibration": (lambda: PrototypeClassifier(calibration="hard").fit(X, Y), "choose 'teen'"),
     "alpha": (lambda: PrototypeClassifier(alpha=2).fit(X, Y), "alpha is 0 to 1"),
@@ -169,6 +170,14 @@ BAD = {
     "no base rows": (lambda: incremental_report(["a"], ["a"], ["b"]), "no row of a base class"),
     "lengths": (lambda: incremental_report(["a"], ["a", "b"], ["b"]), "one label a row"),
     "too few ways": (lambda: compare_episodes(FITTED, FITTED, *episodes(n_new=2)), "as many new classes"),
+    "no new class": (lambda: compare_episodes(FITTED, FITTED, (X, Y), (X, Y), (X[:0], Y[:0])), "there are 0 classes"),
+    "new and base": (
+        lambda: compare_episodes(FITTED, FITTED, (X, Y), (X, Y), (X, Y), ways=2, shots=1),
+        "base class and",
+    ),
+    "two types": (lambda: incremental_report([0, 1], ["0", "1"], [0]), "use one type"),
+    "a gap": (lambda: PrototypeClassifier().fit(HOLED, Y), "^X, row 2, holds NaN or infinity"),
+    "a gap later": (lambda: FITTED.predict(HOLED), "^X, row 2, holds NaN or infinity"),
     "too few rows": (lambda: choose_alpha(X, Y, shots=8), "more than 8 rows"),
 }
 

@@ -7,7 +7,7 @@ class. They add up: statistics of two parts, merged, are those of the whole.
 from __future__ import annotations
 
 from trueneg.core._class_stats.labels import merge_labels
-from trueneg.core._class_stats.stats import ClassStats
+from trueneg.core._class_stats.stats import ClassStats, refuse_not_finite
 from trueneg.core._class_stats.whitening import Whitening
 
-__all__ = ["ClassStats", "Whitening", "merge_labels"]
+__all__ = ["ClassStats", "Whitening", "merge_labels", "refuse_not_finite"]

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from trueneg.core.class_stats import refuse_not_finite
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
 from trueneg.reject.labels import are_known, say_unknown, unknown_of
@@ -138,10 +139,7 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
         rows: NDArray[Any] = validate_data(
             self, X, reset=reset, dtype=dtype, ensure_all_finite=False, ensure_min_samples=int(reset)
         )
-        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-            i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-            msg = f"X, row {i}, holds NaN or infinity: repair or drop such rows first."
-            raise InputError(msg)
+        refuse_not_finite(rows)
         return rows
 
     def _threshold(self) -> Threshold:

@@ -8,6 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from trueneg.core.errors import InputError
 from trueneg.heads import GeometryAwareClassifier, MetricLabelSpace, frechet_predict
@@ -61,3 +62,12 @@ def test_bad_input_gets_one_line():
         GeometryAwareClassifier(LogisticRegression(), TREE).partial_fit(X, y)
     with pytest.raises(InputError, match="temperature"):
         GeometryAwareClassifier(LogisticRegression(), TREE, temperature=0).fit(X, y)
+    with pytest.raises(InputError, match="no predict_proba"):
+        GeometryAwareClassifier(LinearSVC(), TREE).fit(X, y)
+    with pytest.raises(InputError, match="space is a list"):
+        GeometryAwareClassifier(space=[(0, 1)]).fit(X, y)
+    holed = np.where(np.arange(len(X))[:, None] == 7, np.nan, X)
+    with pytest.raises(InputError, match="^X, row 7, holds NaN or infinity: repair or drop such rows first.$"):
+        GeometryAwareClassifier(space=TREE).fit(holed, y)
+    with pytest.raises(InputError, match="^X, row 7, holds NaN"):
+        GeometryAwareClassifier(space=TREE).fit(X, y).predict(holed)

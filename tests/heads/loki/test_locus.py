@@ -157,6 +157,7 @@ BAD = {
     "no class": (lambda s: locus(s, []), "at least one"),
     "unknown": (lambda s: next_class(s, [9]), "missing from the metric"),
     "none asked for": (lambda s: next_class(s, [0], n=0), "at least one"),
+    "half a class": (lambda s: next_class(s, [0], n=2.5), "at least one"),
     "too many": (lambda s: locus(MetricLabelSpace.from_embeddings(np.eye(2001), range(2001)), [0]), "2,000"),
     "diameter": (lambda s: random_tree(5, diameter=7), "diameter=7"),
     "one tree": (lambda s: error_study(n_trees=1), "2 trees"),

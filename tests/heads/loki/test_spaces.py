@@ -145,6 +145,15 @@ def test_matrix_and_graph_are_written_out(seed):
         np.testing.assert_allclose(far[:, np.argsort(np.argsort(names))], proba @ np.square(dense), atol=1e-9)
 
 
+def test_a_graph_of_few_labels_needs_no_row_of_all_vertices_for_each(monkeypatch):
+    """Protects memory: distances of labels in a large graph come block by block, and are the same."""
+    edges = [(i, i + 1) for i in range(300)] + [(0, 300), (7, 150)]
+    labels = list(range(0, 301, 4))
+    whole = MetricLabelSpace.from_graph(edges, labels=labels).matrix
+    monkeypatch.setattr("trueneg.heads._loki.space._BLOCK", 1000)
+    np.testing.assert_array_equal(whole, MetricLabelSpace.from_graph(edges, labels=labels).matrix)
+
+
 def test_equal_distances_give_the_most_probable_label():
     """Protects the limit: with nothing known about the labels the rule is the usual one."""
     rng = np.random.default_rng(0)
@@ -200,6 +209,17 @@ BAD = {
     "NaN": (lambda: frechet_predict([[np.nan, 1.0, 0.0]], LINE), "probabilities"),
     "columns": (lambda: frechet_predict([[1.0]], LINE), "one column"),
     "observed twice": (lambda: frechet_predict([[0.5, 0.5]], LINE, observed=["a", "a"]), "twice"),
+    "no labels": (lambda: MetricLabelSpace.from_tree([(0, 1)], labels=[]), "labels is empty"),
+    "no pairs": (lambda: MetricLabelSpace.from_tree([(0, 1), (1, 2, 3)]), "not all pairs"),
+    "lengths in words": (lambda: MetricLabelSpace.from_tree([(0, 1)], lengths=["far"]), "lengths holds what is no"),
+    "vectors in words": (lambda: MetricLabelSpace.from_embeddings([["x"]], ["a"]), "embeddings holds what is no"),
+    "matrix in words": (lambda: MetricLabelSpace.from_matrix([["x"]], ["a"]), "distances holds what is no"),
+    "a missing name": (lambda: frechet_predict([[0.5, 0.5]], LINE, observed=np.array(["a", None], object)), "one type"),
+    "names of two types": (
+        lambda: frechet_predict([[0.5, 0.5]], LINE, observed=np.array(["a", 1], object)),
+        "one type",
+    ),
+    "edges for a space": (lambda: frechet_predict([[1.0]], [("a", "b")]), "from_tree"),
     "unpaired": (lambda: LINE.distances(["a"], ["a", "b"]), "paired"),
 }
 

@@ -17,6 +17,19 @@ __all__ = ["ClassStats"]
 _BLOCK = 1 << 19  # cells of a float64 block: 4 MiB, so that no full copy of the input is ever made
 
 
+def refuse_not_finite(rows: NDArray[Any]) -> None:
+    """Raise the one-line error that names the first row (of n, d) with NaN or infinity."""
+    if rows.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(rows.sum()):  # no second array where all is well
+            return
+    if not np.isfinite(rows).all():
+        i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        msg = f"X, row {i}, holds NaN or infinity: repair or drop such rows first."
+        raise InputError(msg)
+
+
 class ClassStats:
     """Weight, mean and scatter of each class.
 
@@ -251,10 +264,7 @@ class ClassStats:
         if len(self.classes) and rows.shape[1] != self.n_features:
             msg = f"X has {rows.shape[1]} features; the rows before had {self.n_features}."
             raise InputError(msg)
-        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-            i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-            msg = f"X, row {i}, holds a missing or infinite value: repair or drop such rows first."
-            raise InputError(msg)
+        refuse_not_finite(rows)
         if sample_weight is None:
             return rows, labels, np.ones(len(rows))
         weight = np.asarray(sample_weight, dtype=np.float64)

@@ -10,13 +10,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from trueneg.core.class_stats import ClassStats
+from trueneg.core.class_stats import ClassStats, refuse_not_finite
 from trueneg.core.errors import InputError
 from trueneg.heads._loki.predict import expected_squared_distance, frechet_predict
 from trueneg.heads._loki.space import MetricLabelSpace
 from trueneg.heads._naive_bayes.gaussian import GaussianNaiveBayes, softmax
 
 __all__ = ["GeometryAwareClassifier"]
+
+_WIDTHS = [np.float64, np.float32]
 
 
 class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
@@ -88,8 +90,15 @@ class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
         if not self.temperature > 0:
             msg = f"temperature={self.temperature!r}: give a number above 0."
             raise InputError(msg)
+        if not (self.space is None or isinstance(self.space, MetricLabelSpace)):
+            msg = f"space is a {type(self.space).__name__}: make one with MetricLabelSpace.from_tree, or leave it out."
+            raise InputError(msg)
+        if not hasattr(model, "predict_proba"):
+            msg = f"{type(model).__name__} has no predict_proba: wrap it, such as in CalibratedClassifierCV."
+            raise InputError(msg)
         if self._numeric():
-            X, labels = validate_data(self, X, y, reset=reset, dtype=[np.float64, np.float32])
+            X, labels = validate_data(self, X, y, reset=reset, dtype=_WIDTHS, ensure_all_finite=False)
+            refuse_not_finite(X)
         else:
             labels = np.asarray(y)
         check_classification_targets(labels)
@@ -117,7 +126,8 @@ class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
     def _proba(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self, "estimator_")
         if self._numeric():
-            X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+            X = validate_data(self, X, reset=False, dtype=_WIDTHS, ensure_all_finite=False)
+            refuse_not_finite(X)
         return np.asarray(self.estimator_.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:

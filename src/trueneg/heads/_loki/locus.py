@@ -121,7 +121,7 @@ def next_class(space: MetricLabelSpace, classes: ArrayLike, *, n: int = 1, progr
     ----------
     Roberts et al. (2023), arXiv 2307.12226, whose selection computes all distances anew at each step.
     """
-    if n < 1:
+    if not isinstance(n, int | np.integer) or n < 1:
         msg = f"n={n}: ask for at least one class."
         raise InputError(msg)
     given = np.asarray(classes)

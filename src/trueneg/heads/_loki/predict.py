@@ -109,6 +109,9 @@ def squared_distance_error(
 def _checked(
     proba: ArrayLike, space: MetricLabelSpace, observed: ArrayLike | None
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    if not isinstance(space, MetricLabelSpace):
+        msg = f"space is a {type(space).__name__}: make one with MetricLabelSpace.from_tree, or another of its makers."
+        raise InputError(msg)
     p = np.asarray(proba)
     labels = space.labels if observed is None else np.asarray(observed)
     if p.ndim != 2 or p.dtype.kind not in "biuf" or p.shape[1] != len(labels) or not len(labels):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.heads._loki.moments import lanes, second_moments
-from trueneg.heads._loki.tree import Tree, read_edges, sorted_labels
+from trueneg.heads._loki.tree import Tree, as_numbers, read_edges, sorted_labels
 
 __all__ = ["EmbeddingSpace", "MatrixSpace", "MetricLabelSpace", "TreeSpace"]
 
@@ -108,7 +108,12 @@ class MetricLabelSpace(ABC):
         first = np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)]
         shape = (len(vertices), len(vertices))
         graph = csr_array((length[first], (pairs[first, 0], pairs[first, 1])), shape=shape)
-        return MatrixSpace(chosen, dijkstra(graph, directed=False, indices=at)[:, at])
+        out = np.empty((len(at), len(at)))
+        step = max(1, _BLOCK // len(vertices))  # a row reaches all vertices, of which few may be labels
+        for start in range(0, len(at), step):
+            part = slice(start, start + step)
+            out[part] = dijkstra(graph, directed=False, indices=at[part])[:, at]
+        return MatrixSpace(chosen, out)
 
     @staticmethod
     def from_embeddings(embeddings: ArrayLike, labels: ArrayLike) -> EmbeddingSpace:
@@ -126,10 +131,8 @@ class MetricLabelSpace(ABC):
         EmbeddingSpace
             The space.
         """
-        vectors = np.asarray(embeddings)
-        if vectors.dtype != np.float32:
-            vectors = vectors.astype(np.float64)
-        names, order = _named(labels, len(vectors))
+        vectors = as_numbers(embeddings, "embeddings")
+        names, order = _named(labels, len(vectors) if vectors.ndim else 0)
         if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
             msg = f"embeddings has shape {vectors.shape}: give finite numbers of shape (K, d)."
             raise InputError(msg)
@@ -151,7 +154,7 @@ class MetricLabelSpace(ABC):
         MatrixSpace
             The space.
         """
-        d = np.asarray(distances, dtype=np.float64)
+        d = as_numbers(distances, "distances").astype(np.float64, copy=False)
         names, order = _named(labels, len(d) if d.ndim else 0)
         if d.shape != (len(names), len(names)) or not np.isfinite(d).all() or (d < 0).any():
             msg = f"distances has shape {d.shape}: give finite numbers of 0 or more, one row and one column a label."
@@ -287,6 +290,14 @@ def _named(labels: ArrayLike, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
 
 def _places(known: NDArray[Any], labels: NDArray[Any], where: str) -> NDArray[np.int64]:
+    try:
+        return _looked_up(known, labels, where)
+    except TypeError:
+        msg = f"the labels asked for mix types, or are of another type than those of {where}: use one type of label."
+        raise InputError(msg) from None
+
+
+def _looked_up(known: NDArray[Any], labels: NDArray[Any], where: str) -> NDArray[np.int64]:
     fresh, codes = np.unique(labels, return_inverse=True)
     textual = [a.dtype.kind in "US" for a in (known, fresh)]
     if textual[0] != textual[1] and "O" not in (known.dtype.kind, fresh.dtype.kind):

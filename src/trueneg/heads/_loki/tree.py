@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
 
-__all__ = ["Tree", "compiled", "read_edges", "sorted_labels"]
+__all__ = ["Tree", "as_numbers", "compiled", "read_edges", "sorted_labels"]
 
 
 @cache
@@ -140,11 +140,14 @@ def read_edges(
     tree : bool
         Whether a cycle is refused; what is not connected always is.
     """
-    pairs = np.asarray(edges)
+    try:
+        pairs = np.asarray(edges)
+    except ValueError:
+        raise InputError("edges are not all pairs: give two labels an edge, and lengths beside them.") from None
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
         msg = f"edges has shape {pairs.shape}: give one pair of labels an edge, (m, 2), at least one."
         raise InputError(msg)
-    length = np.ones(len(pairs)) if lengths is None else np.asarray(lengths, dtype=np.float64)
+    length = np.ones(len(pairs)) if lengths is None else as_numbers(lengths, "lengths")
     if length.shape != (len(pairs),) or not np.isfinite(length).all() or not (length > 0).all():
         msg = (
             f"lengths needs one finite number above 0 for each of the {len(pairs):,} edges; merge labels that are one."
@@ -160,10 +163,23 @@ def read_edges(
     return vertices, ends, length
 
 
+def as_numbers(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Return numbers, float32 as they are and others as float64; InputError on texts and rows of unequal length."""
+    try:
+        found = np.asarray(values)
+        return found if found.dtype == np.float32 else found.astype(np.float64)
+    except (TypeError, ValueError):
+        msg = f"{what} holds what is no number, or rows of unequal length: give an array of numbers."
+        raise InputError(msg) from None
+
+
 def sorted_labels(labels: NDArray[Any], what: str) -> NDArray[Any]:
     """Return the labels sorted, each once; InputError on missing ones and on types that cannot be sorted."""
     try:
         found = np.unique(labels)
+        if not len(found):
+            msg = f"{what} is empty: name at least one label."
+            raise InputError(msg)
     except TypeError:
         msg = f"{what} mixes labels that cannot be sorted, such as texts, numbers and None: use one type."
         raise InputError(msg) from None

@@ -79,6 +79,10 @@ def incremental_report(
     if true.ndim != 1 or true.shape != said.shape:
         msg = f"y_true has shape {true.shape} and y_pred {said.shape}: give one label a row in both."
         raise InputError(msg)
+    names = np.asarray(base_classes)
+    if len({a.dtype.kind in "US" for a in (true, said, names) if a.dtype.kind != "O"}) > 1:
+        msg = f"labels are texts here and numbers there ({true.dtype}, {said.dtype}, {names.dtype}): use one type."
+        raise InputError(msg)
     base, right = np.isin(true, base_classes), true == said
     into_base = np.isin(said, base_classes)
     if base.all() or not base.any():
@@ -171,12 +175,19 @@ def compare_episodes(
     X, y = np.asarray(new[0]), np.asarray(new[1])
     X_base, y_base = np.asarray(base_test[0]), np.asarray(base_test[1])
     labels, counts = np.unique(y, return_counts=True)
-    if len(labels) < ways or counts.min() <= shots or min(ways, shots) < 1 or n_episodes < 2:
+    fewest = int(counts.min()) if len(counts) else 0
+    if len(labels) < ways or fewest <= shots or min(ways, shots) < 1 or n_episodes < 2:
         msg = (
             f"{ways} ways of {shots} shots in {n_episodes} episodes need as many new classes, each with more rows than "
-            f"shots, and 2 episodes: there are {len(labels)} classes, of {counts.min()} rows or more."
+            f"shots, and 2 episodes: there are {len(labels)} classes, of {fewest} rows or more."
         )
         raise InputError(msg)
+    both = labels[np.isin(labels, np.asarray(base[1]))]
+    if len(both):
+        msg = f"{both.tolist()[0]!r} is a base class and among the new ones: leave its rows out of one of the two."
+        raise InputError(msg)
+    if not len(y_base):
+        raise InputError("base_test is empty: give rows of base classes that were not learned from.")
     fitted = [clone(model).fit(*base) for model in (head, other)]
     found = np.empty((n_episodes, 2, 4))
     for i in range(n_episodes):

@@ -82,16 +82,15 @@ def read_space(path: Path) -> dict[str, NDArray[Any]]:
     """
     table = read_table(path).arrow
     names = table.column_names
-    if "label" in names and len(names) > 1:
+    tree = len(names) in (_PAIR, _PAIR + 1) and ("parent" in names or not _numeric(table))
+    if "label" in names and len(names) > 1 and not tree:
         from trueneg.data.readers import Table
         from trueneg.data.sniff import Roles
 
         vectors = Roles(embedding=[n for n in names if n != "label"]).embedding_matrix(Table(table, "arrow", path))
         found = {"labels": _texts(table, "label"), "vectors": np.asarray(vectors)}
     elif len(names) in (_PAIR, _PAIR + 1):
-        found = {"edges": np.stack([_texts(table, name) for name in names[:_PAIR]], axis=1)}
-        if len(names) > _PAIR:
-            found["lengths"] = np.asarray(table.column(names[_PAIR]).to_numpy(), dtype=np.float64)
+        found = _edges(table, path)
     else:
         msg = (
             f"{one_line(path)}: no label space; give a table of two columns (edges of a tree, a third for lengths), or "
@@ -102,12 +101,43 @@ def read_space(path: Path) -> dict[str, NDArray[Any]]:
     return found
 
 
+def _edges(table: Any, path: Path) -> dict[str, NDArray[Any]]:
+    """Return edges, and lengths of a third column; a label beside an empty cell is a root, and no edge."""
+    pairs = np.stack([_texts(table, name) for name in table.column_names[:_PAIR]], axis=1)
+    whole = (pairs != "").all(axis=1)
+    lost = np.setdiff1d(pairs[~whole], [*pairs[whole].ravel(), ""])
+    if len(lost) or not whole.any():
+        named = f"{lost.tolist()[0]!r} has no edge" if len(lost) else "there is no edge"
+        msg = f"{one_line(path)}: {named}: give two labels a row, a label and its parent"
+        raise InputError(msg)
+    found = {"edges": pairs[whole]}
+    if table.num_columns > _PAIR:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        name = table.column_names[_PAIR]
+        try:
+            found["lengths"] = pc.cast(table.column(name), pa.float64()).to_numpy()[whole]
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            msg = f"{one_line(path)}: column {name!r} holds lengths of edges, and not all are numbers"
+            raise InputError(msg) from error
+    return found
+
+
 def _space(found: Mapping[str, NDArray[Any]]) -> Any:
     from trueneg.heads import MetricLabelSpace
 
     if "edges" in found:
         return MetricLabelSpace.from_tree(found["edges"], lengths=found.get("lengths"))
     return MetricLabelSpace.from_embeddings(found["vectors"], found["labels"])
+
+
+def _numeric(table: Any) -> bool:
+    """Whether all but the labels are numbers: vectors; other labels make edges."""
+    import pyarrow as pa
+
+    kinds = [table.schema.field(name).type for name in table.column_names if name != "label"]
+    return all(pa.types.is_integer(k) or pa.types.is_floating(k) or pa.types.is_nested(k) for k in kinds)
 
 
 def _texts(table: Any, name: str) -> NDArray[np.str_]:
