@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -152,3 +154,23 @@ def test_a_bad_row_of_a_stream_is_told_with_its_file(run, tmp_path, monkeypatch)
     np.save(tmp_path / "y.npy", np.array([None, "a"] * 100, dtype=object), allow_pickle=True)
     done = run("fit", "mahalanobis", "X.npy", "--label", "y.npy", "--out", "q", cwd=tmp_path)
     assert "astype(str)" in done.stderr
+
+
+@pytest.mark.parametrize("lost", ["head", "features", "label", "classes", "about", "features.kind", "head.npz"])
+def test_a_damaged_model_is_told_in_one_line(run, tmp_path, lost):
+    """A folder that lost a part, or holds another thing in its place, ended in an error of Python."""
+    np.save(tmp_path / "X.npy", _blob(60))
+    np.save(tmp_path / "y.npy", np.arange(60) % 2)
+    fit("mahalanobis", tmp_path / "X.npy", reading=Reading(label=str(tmp_path / "y.npy"))).save(tmp_path / "m")
+    path = tmp_path / "m" / "model.json"
+    if lost == "head.npz":
+        (tmp_path / "m" / lost).write_bytes(b"PK")
+    else:
+        stored = json.loads(path.read_text())
+        name, _, inner = lost.partition(".")
+        stored[name] = {inner: None} if inner else None
+        path.write_text(json.dumps(stored))
+    done = run("predict", "X.npy", "--model", "m", "--out", "o.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "fit the model again" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

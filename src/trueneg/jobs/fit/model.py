@@ -127,7 +127,9 @@ class Model:
             fitted = head_of(stored["head"]).load().load(folder)
             reader = _reader(stored["features"], folder)
             return cls(stored["head"], fitted, reader, stored["label"], stored["classes"], stored["about"])
-        except (KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, zipfile.BadZipFile) as error:
             msg = f"{folder / 'model.json'} is damaged ({type(error).__name__}): fit the model again."
             raise InputError(msg) from error
 
@@ -142,6 +144,11 @@ def described(folder: Path) -> dict[str, Any]:
         raise InputError(msg) from error
     if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
         msg = f"{path} is no model of this version ({SCHEMA}); fit the model again"
+        raise InputError(msg)
+    kinds = {"head": str, "features": dict, "label": str, "classes": list, "about": dict}
+    lacking = [name for name, kind in kinds.items() if not isinstance(stored.get(name), kind)]
+    if lacking:
+        msg = f"{path} is damaged (no {lacking[0]}): fit the model again."
         raise InputError(msg)
     return stored
 
