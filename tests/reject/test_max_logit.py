@@ -195,6 +195,8 @@ def test_a_published_split_is_read(tmp_path):
     path.write_text("{}")
     with pytest.raises(InputError, match="it is no split"):
         read_ssb_split(path)
+    path.write_text(json.dumps({"known_classes": [0, 1], "unknown_classes": [2, 4]}))  # as that of Herbarium 19
+    assert {k: v.tolist() for k, v in read_ssb_split(path).bins.items()} == {"all": [2, 4]}
 
 
 Z, Y = logits()

@@ -223,7 +223,7 @@ def read_ssb_split(path: str | Path) -> SemanticSplit:
     Returns
     -------
     SemanticSplit
-        "easy", "medium" and "hard", as far as the file has them.
+        "easy", "medium" and "hard", as far as the file has them; "all" where it has one list.
 
     Raises
     ------
@@ -237,7 +237,8 @@ def read_ssb_split(path: str | Path) -> SemanticSplit:
         msg = f"{where} cannot be read as JSON ({type(error).__name__}): name a split of the Semantic Shift Benchmark."
         raise InputError(msg) from error
     try:
-        known, by = stored["known_classes"], {str(k).lower(): v for k, v in stored["unknown_classes"].items()}
+        known, others = stored["known_classes"], stored["unknown_classes"]
+        by = {str(k).lower(): v for k, v in ({"all": others} if isinstance(others, list) else others).items()}
         lists = [list(known), *(list(v) for v in by.values())]
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"{where} has no 'known_classes' and 'unknown_classes' by difficulty: it is no split of that benchmark."
