@@ -336,3 +336,33 @@ def test_a_detector_with_a_network_is_stored_without_it(net):
     )
     with pytest.raises(InputError, match="net="):
         MahalanobisDetector.from_state(state)
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_a_stored_ensemble_answers_as_before(net, network, tmp_path):
+    """The method of the paper in full is kept without pickle: weights, step, threshold, and the Gaussians below."""
+    rng = np.random.default_rng(0)
+    if network:
+        rows, y = rng.random((60, 3, 12, 12)).astype(np.float32), np.arange(60) % 3
+        odd, base = 1 - rows[:20], MahalanobisDetector(net)
+    else:
+        rows, y = (
+            rng.normal(size=(60, 6)) + 3 * np.eye(6)[np.arange(60) % 3],
+            np.array(["a", "b", "c"])[np.arange(60) % 3],
+        )
+        odd, base = rng.normal(size=(20, 6)) + 4 * np.eye(6)[5], MahalanobisDetector(widths=(2, 4))
+    grid = (0.0, 0.01) if network else (0.0,)
+    model = FeatureEnsembleDetector(base, eps_grid=grid, random_state=0).fit(rows, y, known=rows[:30], unknown=odd)
+    model.calibrate(rows[30:], target_tpr=0.9)
+    np.savez(tmp_path / "m.npz", **model.to_state())
+    with np.load(tmp_path / "m.npz") as state:
+        again = FeatureEnsembleDetector.from_state(state, net=net if network else None)
+    assert np.allclose(again.score_samples(rows), model.score_samples(rows), rtol=1e-9, atol=1e-9)
+    assert (again.predict(odd) == model.predict(odd)).all()
+    assert (again.validation_, again.eps_, str(again.threshold_)) == (
+        model.validation_,
+        model.eps_,
+        str(model.threshold_),
+    )
+    with pytest.raises(InputError, match="no stored ensemble"):
+        FeatureEnsembleDetector.from_state(model.base_.to_state(), net=net if network else None)

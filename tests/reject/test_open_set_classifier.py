@@ -29,6 +29,7 @@ GAPS = np.where(np.random.default_rng(1).uniform(size=X.shape) < 0.1, np.nan, X)
 
 
 def around(estimator, **options):
+    """Return an open-set classifier with a seed."""
     return OpenSetClassifier(estimator, random_state=0, **options)
 
 

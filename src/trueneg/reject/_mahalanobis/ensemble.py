@@ -161,6 +161,21 @@ class FeatureEnsembleDetector(BaseRejecter):
         self.base_, self.classes_, self.weights_ = base, base.classes_, self.model_.weights
         return self
 
+    def to_state(self) -> dict[str, NDArray[Any]]:
+        """Return all that was learned as arrays, without the network: for ``numpy.savez``, no pickle needed."""
+        from trueneg.reject._mahalanobis.stored import ensemble_state_of
+
+        check_is_fitted(self, "base_")
+        return ensemble_state_of(self)
+
+    @classmethod
+    def from_state(cls, state: Any, *, net: Any = None) -> FeatureEnsembleDetector:
+        """Return an ensemble from what :meth:`to_state` gave; ``net`` is the network its base had."""
+        from trueneg.reject._mahalanobis.stored import ensemble_of
+
+        found: FeatureEnsembleDetector = ensemble_of(cls, state, net, MahalanobisDetector, LogisticLayers)
+        return found
+
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         scores, place = self.base_._all_scores(X, self.eps_)
         return self.model_.score(scores), place

@@ -14,30 +14,23 @@ from trueneg.core.intervals import Estimate
 from trueneg.reject._mahalanobis.gaussian import Gaussians
 from trueneg.reject.threshold import Threshold
 
-__all__ = ["detector_of", "state_of"]
+__all__ = ["detector_of", "ensemble_of", "ensemble_state_of", "state_of"]
 
 _SCHEMA = "trueneg/mahalanobis/1"
+_ENSEMBLE = "trueneg/mahalanobis-ensemble/1"
 _STORED = ("shrinkage", "cut", "eps", "input_std", "dtype", "batch_size", "unknown_label")
 
 
 def state_of(detector: Any) -> dict[str, NDArray[Any]]:
     """Return what was learned; InputError where labels or the unknown label need pickle."""
-    kept = getattr(detector, "threshold_", None)
-    threshold = None
-    if kept is not None:
-        rates = {k: e.to_dict() for k in ("tpr", "fpr", "cost") if (e := getattr(kept, k)) is not None}
-        threshold = {"value": repr(float(kept)), "aim": kept.aim, "rates": rates}
     about = {
         "schema": _SCHEMA,
         "params": {name: _json(getattr(detector, name)) for name in _STORED},
         "layers": detector.layers_,
         "widths": [s.n_features for s in detector.stats_] if detector.net is None else None,
-        "threshold": threshold,
+        "threshold": _threshold_of(detector),
     }
-    try:
-        state = {"about": np.array(json.dumps(about, allow_nan=False))}
-    except TypeError:
-        raise InputError("only an unknown_label that is a text, a number or None can be stored.") from None
+    state = {"about": _written(about)}
     if detector.classes_.dtype.kind == "O":
         raise InputError("labels of mixed or object type cannot be stored without pickle: use texts or numbers.")
     for j, stats in enumerate(detector.stats_):
@@ -74,13 +67,71 @@ def detector_of(kind: type[Any], state: Any, net: Any) -> Any:
             found.gaussians_.append(Gaussians(center, matrix, means, len(center) - matrix.shape[1]))
         found.classes_ = found.stats_[0].classes
         found.n_features_in_ = sum(s.n_features for s in found.stats_)
-        kept = about["threshold"]
-        if kept is not None:
-            rates = {k: Estimate(**v) for k, v in kept["rates"].items()}
-            found.threshold_ = Threshold(float(kept["value"]), kept["aim"], **rates)
+        _restore_threshold(found, about["threshold"])
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
         msg = f"this is no stored detector ({type(error).__name__}): fit it again, and store it with to_state."
         raise InputError(msg) from error
     return found
+
+
+def ensemble_state_of(model: Any) -> dict[str, NDArray[Any]]:
+    """Return what an ensemble learned: the state of its base, and the weights of the layers."""
+    about = {
+        "schema": _ENSEMBLE,
+        "params": {
+            name: _json(getattr(model, name)) for name in ("calibrate_on", "eps_grid", "fgsm_eps", "unknown_label")
+        },
+        "eps": model.eps_,
+        "bias": model.model_.bias,
+        "validation": [[eps, value] for eps, value in model.validation_.items()],
+        "threshold": _threshold_of(model),
+    }
+    own = {name: np.asarray(getattr(model.model_, name)) for name in ("center", "scale", "weights")}
+    return {"about": _written(about), **own, **{f"base/{k}": v for k, v in state_of(model.base_).items()}}
+
+
+def ensemble_of(kind: type[Any], state: Any, net: Any, base: type[Any], layers: type[Any]) -> Any:
+    """Return an ensemble of this class; InputError where the arrays are none."""
+    try:
+        about = json.loads(str(state["about"]))
+        if about["schema"] != _ENSEMBLE:
+            raise KeyError("schema")
+        own = {name.removeprefix("base/"): state[name] for name in state if name.startswith("base/")}
+        fitted = detector_of(base, own, net)
+        found = kind(fitted, **about["params"])
+        found.base_, found.classes_, found.eps_ = fitted, fitted.classes_, float(about["eps"])
+        found.validation_ = {float(eps): float(value) for eps, value in about["validation"]}
+        found.model_ = object.__new__(layers)
+        for name in ("center", "scale", "weights"):
+            setattr(found.model_, name, np.asarray(state[name]))
+        found.model_.bias, found.weights_ = float(about["bias"]), found.model_.weights
+        _restore_threshold(found, about["threshold"])
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"this is no stored ensemble ({type(error).__name__}): fit it again, and store it with to_state."
+        raise InputError(msg) from error
+    return found
+
+
+def _written(about: dict[str, Any]) -> NDArray[Any]:
+    try:
+        return np.array(json.dumps(about, allow_nan=False))
+    except TypeError:
+        raise InputError("only an unknown_label that is a text, a number or None can be stored.") from None
+
+
+def _threshold_of(model: Any) -> dict[str, Any] | None:
+    kept = getattr(model, "threshold_", None)
+    if kept is None:
+        return None
+    rates = {k: e.to_dict() for k in ("tpr", "fpr", "cost") if (e := getattr(kept, k)) is not None}
+    return {"value": repr(float(kept)), "aim": kept.aim, "rates": rates}
+
+
+def _restore_threshold(model: Any, kept: dict[str, Any] | None) -> None:
+    if kept is not None:
+        rates = {k: Estimate(**v) for k, v in kept["rates"].items()}
+        model.threshold_ = Threshold(float(kept["value"]), kept["aim"], **rates)

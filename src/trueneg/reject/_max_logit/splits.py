@@ -218,7 +218,7 @@ def read_ssb_split(path: str | Path) -> SemanticSplit:
     Parameters
     ----------
     path : path
-        Such as ``cub_osr_splits.json`` of the authors' repository.
+        Such as ``cub_ssb_splits.json`` of the authors' repository.
 
     Returns
     -------
