@@ -355,7 +355,7 @@ def by(request, monkeypatch):
     fine = product.TorchProduct(torch)
     rough = product.HalfProduct(torch) if request.param == "half" else fine
     monkeypatch.setattr(crew, "_NUMBA_CELLS", 0)
-    monkeypatch.setattr(crew, "load", lambda d, cells: torch)
+    monkeypatch.setattr(crew, "load", lambda *_: torch)
     monkeypatch.setattr(crew, "fastest", lambda torch, d, tile, *, half: (rough if half else fine, fine))
     return request.param
 
@@ -424,7 +424,7 @@ def test_a_product_that_gives_up_digits_is_not_taken():
             out[:] = (query.astype(np.float16) @ pool.T.astype(np.float16)).astype(np.float32)
 
     rows = np.random.default_rng(0).normal(size=(2, 64, 128)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    rows = tuple(rows / np.linalg.norm(rows, axis=2, keepdims=True))
     assert product._time(Careless(torch), rows) == np.inf
     assert product._time(product.TorchProduct(torch), rows) < np.inf
     assert product._time(product.HalfProduct(torch), rows) < np.inf

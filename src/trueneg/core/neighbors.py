@@ -4,14 +4,15 @@ A tile of scores comes from one matrix product. Its rounding error has a bound t
 *Accuracy and Stability of Numerical Algorithms*, 2002, section 3.1: a float32 dot product of length d is off by at most
 about ``d * u * |a| |b|``), so a cell whose score lies further than that below the k-th best cannot enter the result.
 All others, and only those, are scored again in float64; ties go to the smaller index. With numba a compiled scan
-(``_neighbors_scan``) keeps them, without it a NumPy merge.
+(``_neighbors_scan``) keeps them, without it NumPy does.
 
 Because the result does not depend on the product, the fastest may take it. Where the work is large and torch is
 installed, NumPy's, torch's and torch's in bfloat16 are tried on one tile. A processor with matrix units takes the last
 5 to 10 times as fast; what rounding takes from each row is then measured and enters the bound, and where it leaves too
 many cells to score again, the search goes on in float32.
 
-No n x n matrix is ever made, and where queries and pool are the same array each product serves both sides.
+No n x n matrix is ever made, and where queries and pool are the same array each product serves both sides. A pool that
+is searched again and again is measured once where it is given as a :class:`Pool`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core._neighbors.best import best
 from trueneg.core._neighbors.pairs import Index, in_order
+from trueneg.core._neighbors.pool import Pool
 from trueneg.core._neighbors.shards import TopK, merge_top_k
 from trueneg.core.errors import InputError
 
-__all__ = ["TopK", "merge_top_k", "parse_memory", "shard_top_k", "top_k"]
+__all__ = ["Pool", "TopK", "merge_top_k", "parse_memory", "shard_top_k", "top_k"]
 
 Metric = Literal["cosine", "euclidean", "inner"]
 
@@ -64,7 +66,7 @@ def parse_memory(memory: int | str) -> int:
 
 def top_k(
     queries: ArrayLike,
-    pool: ArrayLike,
+    pool: ArrayLike | Pool,
     k: int,
     *,
     metric: Metric = "cosine",
@@ -80,9 +82,9 @@ def top_k(
     ----------
     queries : array of shape (n_queries, d)
         Finite numbers. float32 and float64 are used as they are and never copied whole.
-    pool : array of shape (n_pool, d)
+    pool : array of shape (n_pool, d), or Pool
         What is searched; may be a ``numpy.memmap``, which is read in blocks, and at the end where the best
-        rows lie. Passing the very same object as `queries` halves the work.
+        rows lie. Passing the very same array as `queries` halves the work. A :class:`Pool` of it is measured once.
     k : int
         Neighbours per query, at least 1.
     metric : {"cosine", "euclidean", "inner"}, default="cosine"
@@ -90,7 +92,7 @@ def top_k(
         a zero vector scores 0 against everything.
     memory : int or str, default="512MB"
         Bound on the working set, which is what is needed beyond the input, the result (n_queries x k),
-        24 bytes a row of either side and some 32 (k + 6) bytes a query, in which its best cells are kept.
+        24 bytes a row of either side and some 48 (k + 8) bytes a query, in which its best cells are kept.
         It never changes the result.
     exclude : int array of shape (n_queries,), optional
         A pool row never to be returned for that query, -1 for none; ``np.arange(n)`` is "never itself".

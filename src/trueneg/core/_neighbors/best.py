@@ -10,14 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from trueneg.core._neighbors.crew import Crew, crew
 from trueneg.core._neighbors.pairs import Index, search_index
 from trueneg.core._neighbors.plan import METRICS, Blocks, Plan
-from trueneg.core._neighbors.sides import Rules, Side
+from trueneg.core._neighbors.pool import Pool, sides
+from trueneg.core._neighbors.sides import Rules
 from trueneg.core._neighbors.walk import search
 from trueneg.core.errors import InputError
 
 
 def best(
     queries: ArrayLike,
-    pool: ArrayLike,
+    pool: ArrayLike | Pool,
     k: int,
     *,
     metric: str,
@@ -45,9 +46,7 @@ def best(
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         msg = f"k={k!r} must be a whole number, at least 1"
         raise InputError(msg)
-    same = queries is pool
-    right = Side.of(pool, "pool")
-    left = right if same else Side.of(queries, "queries")
+    left, right = sides(queries, pool)
     if left.d != right.d:
         msg = f"queries have {left.d} columns and pool has {right.d}: both must come from the same features"
         raise InputError(msg)
@@ -61,7 +60,7 @@ def best(
         plan = Plan.of(left, right, metric=metric, blocks=blocks, crew=hands)
         if left.n and right.n:
             if index is None:
-                search(left, right, plan, rules, keys, rows, hands, same=same)
+                search(left, right, plan, rules, keys, rows, hands, same=left is right)
             else:
                 search_index(left, right, plan, rules, keys, rows, index)
     return keys, rows, blocks.chunk

@@ -57,18 +57,18 @@ def crew(left: Side, right: Side, blocks: Blocks, *, n_pool: int, half: bool) ->
     kernels, rows = _kernels() if n_pool <= _LARGEST_POOL else (None, None)
     if kernels is None and cells >= max(_NUMBA_CELLS, _SLOW_CELLS):
         _say_slow()
-    from threadpoolctl import threadpool_info, threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
-    allowed = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    blas = ThreadpoolController().select(user_api="blas")
+    allowed = max((pool["num_threads"] for pool in blas.info()), default=1)
     workers = min(allowed, blocks.threads)
-    torch = load(right.d, left.n * right.n)
+    tile = min(left.n, blocks.tile), blocks.tile
+    torch = load(right.d, left.n * right.n, tile[0] / tile[1])
     # As many threads as the products would take, but a tile each: they never wait for each other's pieces.
-    with threadpool_limits(limits=1, user_api="blas"), _alone(torch, workers) as team:
+    with blas.limit(limits=1), _alone(torch, workers) as team:
         product = fine = Product()
         if torch is not None:
-            product, fine = team.submit(
-                fastest, torch, right.d, blocks.tile, half=half and kernels is not None
-            ).result()
+            product, fine = team.submit(fastest, torch, right.d, tile, half=half and kernels is not None).result()
         yield Crew(map if workers == 1 and torch is None else team.map, kernels, rows, product, fine)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core._neighbors.plan import Plan
-from trueneg.core._neighbors.sides import Rules, Side
+from trueneg.core._neighbors.sides import Rules, Side, cached
 from trueneg.core.errors import InputError
 
 Index = Callable[[NDArray[Any], int], tuple[ArrayLike, ArrayLike]]
@@ -38,8 +38,9 @@ def put(
 def exact(left: Side, right: Side, query: NDArray[np.int64], row: NDArray[np.int64], plan: Plan) -> NDArray[np.float64]:
     """Score pairs in float64, each by its own sum, so that neighbours in the block cannot change it."""
     out = np.empty(query.size)
-    for start in range(0, query.size, plan.blocks.chunk):
-        q, p = query[start : start + plan.blocks.chunk], row[start : start + plan.blocks.chunk]
+    step = min(plan.blocks.chunk, cached(right.d))
+    for start in range(0, query.size, step):
+        q, p = query[start : start + step], row[start : start + step]
         one, two = left.x[q].astype(np.float64, order="C"), right.x[p].astype(np.float64, order="C")
         if plan.code == 1:
             one -= two
@@ -50,7 +51,7 @@ def exact(left: Side, right: Side, query: NDArray[np.int64], row: NDArray[np.int
             if plan.code == 0:
                 size = left.norms[q] * right.norms[p]
                 value = np.where(size > 0, value / np.where(size > 0, size, 1.0), 0.0)
-        out[start : start + plan.blocks.chunk] = _snap(value, plan.code)
+        out[start : start + step] = _snap(value, plan.code)
     return out
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ METRICS = {"cosine": 0, "euclidean": 1, "inner": 2}
 RUN = 64  # cells that the compiled scan passes over in one go where none reaches the floor
 _TILE = 832  # rows of a score tile: some 2 MiB of float32, small enough to be scanned from cache
 _UNIT = 2.0**-24  # unit roundoff of float32
+_SMALL = 1e-30  # the inverse of a length below this may leave float32
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,13 @@ class Plan:
         scale = max(left.norms.max(initial=0.0), right.norms.max(initial=0.0)) or 1.0
         # A power of two changes no digit of a row, and what rounding takes from it scales along.
         scale = 2.0 ** np.ceil(np.log2(scale)) if code == 2 else scale
-        centre = _mean(right, chunk) if code == 1 else np.empty(0)
+        centre = right.mean(chunk) if code == 1 else np.empty(0)
         for side in (left, right):
-            side.radius = _radius(side, code, scale, centre, chunk)
+            if code == 0:
+                side.radius = (side.norms > 0).astype(np.float64)
+            else:
+                length = side.norms if code == 2 else side.reach(centre, chunk, own=side is right)
+                side.radius = length / scale
         reach = right.radius.max(initial=0.0)
         # Both summands hold for any order of summation, fused or not; 1e-30 covers underflow.
         spread = (left.radius + reach) ** 2 if code == 1 else left.radius * reach
@@ -75,13 +79,17 @@ class Plan:
         """Rows whose plain product is the score, or a rising function of it: cosine, inner, -distance^2 / 2."""
         rows, d = side.rows(start, stop), side.d
         out = np.empty((len(rows), self.width(d)), dtype=np.float32)
-        if self.code == 0:
-            norms = side.norms[start:stop, None]
-            np.divide(rows, np.where(norms > 0, norms, 1.0), out=out, casting="same_kind", dtype=np.float64)
-        elif self.code == 2:
-            np.divide(rows, self.scale, out=out, casting="same_kind", dtype=np.float64)
+        if self.code != 1:
+            by = self.lengths(side, start, stop)
+            if rows.dtype == np.float32 and by.min(initial=1.0) > _SMALL:
+                # One rounding more than a quotient has, within the bound, and several times as fast.
+                np.multiply(rows, (1.0 / by).astype(np.float32)[:, None], out=out)
+            else:
+                np.divide(rows, by[:, None], out=out, casting="same_kind", dtype=np.float64)
         else:
-            np.subtract(rows, self.centre, out=out[:, :d], casting="same_kind", dtype=np.float64)
+            # The centre is a float32: a difference of such is rounded once.
+            wide = np.float32 if rows.dtype == np.float32 else np.float64
+            np.subtract(rows, self.centre.astype(wide), out=out[:, :d], casting="same_kind", dtype=wide)
             out[:, :d] /= np.float32(self.scale)
             out[:, d if as_query else d + 1] = 1.0
             out[:, d + 1 if as_query else d] = -0.5 * side.radius[start:stop] ** 2
@@ -116,27 +124,6 @@ def _blocks(d: int, n_pool: int, itemsize: int, budget: int) -> tuple[int, int]:
         tile //= 2
     span = max(1, (budget // 2) // (row * tile)) * tile
     return tile, min(span, -(-max(n_pool, 1) // tile) * tile)
-
-
-def _mean(side: Side, chunk: int) -> NDArray[np.float64]:
-    """Column means in float64: distances do not move with the origin, their rounding errors do."""
-    total = np.zeros(side.d)
-    for start in range(0, side.n, chunk):
-        total += side.rows(start, start + chunk).sum(axis=0, dtype=np.float64)
-    return total / max(side.n, 1)
-
-
-def _radius(side: Side, code: int, scale: float, centre: NDArray[Any], chunk: int) -> NDArray[np.float64]:
-    """Length of each row in the space of the product."""
-    if code == 0:
-        return (side.norms > 0).astype(np.float64)
-    if code == 2:
-        return side.norms / scale
-    out = np.empty(side.n)
-    for start in range(0, side.n, chunk):
-        block = (side.rows(start, start + chunk) - centre) / scale
-        out[start : start + chunk] = np.sqrt((block * block).sum(axis=1))
-    return out
 
 
 def whole_runs(n: int) -> int:

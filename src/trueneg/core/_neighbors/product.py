@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TORCH_FLOPS = 4e11  # from here on the second or two that torch takes to load are won back
-_LOADED_FLOPS = 2e10  # where it is loaded: the time of trying out is won back
+_LOADED_FLOPS = 2e10  # where it is loaded: the time of trying out is won back; a tile of few queries is tried sooner
+_READY_FLOPS = 2e9  # and with it that of making rows to try on
 _TRIES = 3
 _UNIT = 2.0**-24
 
@@ -65,10 +66,10 @@ class HalfProduct(TorchProduct):
         return self.torch.from_numpy(array).view(self.torch.bfloat16)
 
 
-def load(d: int, cells: int) -> Any | None:
-    """Return torch where it is installed and the work is worth it."""
+def load(d: int, cells: int, share: float = 1.0) -> Any | None:
+    """Return torch where it is installed and the work is worth it; the tile to try is the given share of a full one."""
     flops = 2.0 * d * cells
-    if flops < (_LOADED_FLOPS if "torch" in sys.modules else _TORCH_FLOPS):
+    if flops < (_LOADED_FLOPS * share + _READY_FLOPS if "torch" in sys.modules else _TORCH_FLOPS):
         return None
     try:
         import torch
@@ -77,25 +78,28 @@ def load(d: int, cells: int) -> Any | None:
     return torch
 
 
-def fastest(torch: Any, d: int, tile: int, *, half: bool) -> tuple[Product, Product]:
+def fastest(torch: Any, d: int, tile: tuple[int, int], *, half: bool) -> tuple[Product, Product]:
     """Try the products on one tile, and return the fastest, and the fastest in float32.
 
     Parameters
     ----------
     torch : module
-    d, tile : int
-        Columns, and rows of either side.
+    d : int
+        Columns.
+    tile : (int, int)
+        Rows of either side.
     half : bool
         Whether bfloat16 may be tried.
     """
-    rows = np.random.default_rng(0).standard_normal((2, tile, d), dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    both = np.random.default_rng(0).standard_normal((sum(tile), d), dtype=np.float32)
+    both /= np.linalg.norm(both, axis=1, keepdims=True)
+    rows = both[: tile[0]], both[tile[0] :]
     plain, by_torch, narrow = Product(), TorchProduct(torch), HalfProduct(torch)
     fine = by_torch if _time(by_torch, rows) < _time(plain, rows) else plain
     return (narrow if half and _time(narrow, rows) < _time(fine, rows) else fine), fine
 
 
-def _time(product: Product, rows: NDArray[np.float32]) -> float:
+def _time(product: Product, rows: tuple[NDArray[np.float32], NDArray[np.float32]]) -> float:
     """Return the seconds of one tile; infinite where a score is off by more than the bound, or nothing comes back."""
     half = product.dtype is np.int16
     one, two = (_rounded(side) if half else side for side in rows)
@@ -109,7 +113,7 @@ def _time(product: Product, rows: NDArray[np.float32]) -> float:
     exact = first.astype(np.float64) @ second.T.astype(np.float64)
     got = _widened(out[sample]) if half else out[sample]
     off = np.abs(got - exact) - product.grain * np.abs(exact)
-    return spent if off.max() <= (rows.shape[2] + 24) * _UNIT * 1.1 else np.inf
+    return spent if off.max() <= (rows[0].shape[1] + 24) * _UNIT * 1.1 else np.inf
 
 
 def _clock(work: Callable[[], None]) -> float:

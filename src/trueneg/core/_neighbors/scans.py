@@ -12,12 +12,13 @@ from trueneg.core._neighbors.pairs import GRID, exact, put
 from trueneg.core._neighbors.plan import RUN, Plan
 from trueneg.core._neighbors.sides import Rules, Side
 
+Cells = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float32]]
 _RARE = 48  # cells passed over in the time of one that is scored again
 _SPARE = 16  # cells that a query holds beyond a multiple of k
 
 
 class Merge:
-    """The scan without numba: keep what can matter, score it in float64, sort by score and index."""
+    """The scan without numba: hold what can matter, and score it in float64 at the end, or where ties make it much."""
 
     def __init__(
         self,
@@ -31,13 +32,15 @@ class Merge:
         self.left, self.right, self.plan, self.rules = left, right, plan, rules
         self.keys, self.rows = keys, rows
         self.floor = np.full(left.n, -np.inf, dtype=np.float32)
+        # Of each query block: query within it, pool row and score of the cells held.
+        self.held: dict[int, list[Cells]] = {}
 
     def tile(self, block: NDArray[np.float32], m: int, a: int, b: int, *, both: bool) -> None:
         """Take in the scores of queries a... and pool rows b...b+m; with `both`, the other way round too."""
         block = block[:, :m]
-        self._merge(block, a, b)
+        self._hold(block, a, b)
         if both:
-            self._merge(block.T, b, a)
+            self._hold(block.T, b, a)
 
     def lay(self, begin: int, end: int) -> None:
         """Nothing to convert: pairs are scored from the input."""
@@ -51,28 +54,68 @@ class Merge:
         """They are float32 from the start."""
 
     def finish(self, start: int) -> None:
-        """Nothing is left of the query block: every tile was merged at once."""
+        """Score what a query block still holds."""
+        cells = self._relieved(start, min(self.plan.blocks.tile, self.left.n - start))
+        self._settle(start, cells)
 
-    def _merge(self, block: NDArray[np.float32], a: int, b: int) -> None:
+    def _hold(self, block: NDArray[np.float32], a: int, b: int) -> None:
+        """Hold the cells that reach the floor of their query, unless the rules ban them."""
         n, m = block.shape
-        plan, rules = self.plan, self.rules
-        keys, rows, floor = self.keys[a : a + n], self.rows[a : a + n], self.floor[a : a + n]
-        k = keys.shape[1]
-        low = floor
-        unset = np.isneginf(floor)
+        rules, k, floor = self.rules, self.keys.shape[1], self.floor[a : a + n]
         if rules.exclude.size or rules.query_groups.size:
             block = np.where(rules.allowed(np.arange(a, a + n)[:, None], np.arange(b, b + m)), block, -np.inf)
+        low, unset = floor, np.isneginf(floor)
         if m > k and unset.any():
             # k cells of this tile score at least their k-th best, less the error on either side.
-            bound = np.partition(block[unset], m - k, axis=1)[:, m - k] - 2 * plan.margin[a : a + n][unset]
+            bound = np.partition(block[unset], m - k, axis=1)[:, m - k]
             low = floor.copy()
-            low[unset] = np.nextafter(bound.astype(np.float32), np.float32(-np.inf))
+            low[unset] = self._below(bound, np.flatnonzero(unset) + a)
         query, row = np.nonzero((block >= low[:, None]) & (block > -np.inf))
-        piece = max(1, n * m // 8)  # many ties: the merge needs some 80 bytes a pair
+        score = block[query, row]
+        floor[:] = low
+        room = (3 * k // 2 + _SPARE) * n
+        piece = max(room, n * m // 8)  # many ties
         for start in range(0, query.size, piece):
-            q, p = query[start : start + piece], row[start : start + piece] + b
-            put(keys, rows, q, p, exact(self.left, self.right, q + a, p, plan))
-        floor[:] = plan.floor(keys.min(axis=1), a)
+            part = slice(start, start + piece)
+            held = self.held.setdefault(a, [])
+            held.append((query[part].astype(np.int32), row[part] + b, score[part]))
+            if sum(len(one) for one, _, _ in held) > room:
+                cells = self._relieved(a, n)
+                if len(cells[0]) > room:
+                    self._settle(a, cells)
+                    floor[:] = np.maximum(floor, self.plan.floor(self.keys[a : a + n].min(axis=1), a))
+                else:
+                    self.held[a] = [cells]
+
+    def _relieved(self, a: int, n: int) -> Cells:
+        """Raise the floors of a query block by the k-th best of what it holds, and return what still reaches them."""
+        held = self.held.pop(a, [])
+        if not held:
+            none = np.empty(0, dtype=np.int64)
+            return none.astype(np.int32), none, none.astype(np.float32)
+        query, row, score = (np.concatenate(column) for column in zip(*held, strict=True))
+        k = self.keys.shape[1]
+        order = np.lexsort((-score, query))
+        query, row, score = query[order], row[order], score[order]
+        starts = np.searchsorted(query, np.arange(n + 1))
+        full = np.flatnonzero(np.diff(starts) >= k)
+        floor = self.floor[a : a + n]
+        floor[full] = np.maximum(floor[full], self._below(score[starts[full] + k - 1], full + a))
+        keep = score >= floor[query]
+        return query[keep], row[keep], score[keep]
+
+    def _below(self, score: NDArray[np.float32], query: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the least score that can belong to something better than what has this one."""
+        bound = (score - 2 * self.plan.margin[query]).astype(np.float32)
+        return np.nextafter(bound, np.float32(-np.inf))
+
+    def _settle(self, a: int, cells: Cells) -> None:
+        """Score cells in float64, and merge them into the k best of their queries."""
+        piece = max(1, self.plan.blocks.tile**2 // 8)  # a merge needs some 80 bytes a pair
+        for start in range(0, len(cells[0]), piece):
+            query, row = (one[start : start + piece].astype(np.int64) for one in cells[:2])
+            query += a
+            put(self.keys, self.rows, query, row, exact(self.left, self.right, query, row, self.plan))
 
 
 class Scan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,17 +15,27 @@ if TYPE_CHECKING:
     from trueneg.core._neighbors.crew import Crew
 
 _LARGEST = 1e18  # a row norm above this would leave float32 when squared
+_CACHED = 49_152  # float64 numbers worked on at a time, so that several passes over them stay in cache
+
+
+def cached(d: int) -> int:
+    """Return how many rows of d numbers stay in cache as float64."""
+    return max(1, _CACHED // d)
 
 
 @dataclass
 class Side:
-    """One of the two arrays, its rows' norms, and their radius in the space of the product."""
+    """One of the two arrays, its rows' norms, and their radius in the space of the product.
+
+    What depends on the array alone is in `kept`, under a name and how it was summed, and measured where it is missing.
+    """
 
     x: NDArray[Any]
     name: str
-    norms: NDArray[np.float64]
-    radius: NDArray[np.float64]
-    lost: NDArray[np.float64]
+    kept: dict[tuple[str, bool], NDArray[np.float64]] = field(default_factory=dict)
+    norms: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    radius: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    lost: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def n(self) -> int:
@@ -48,7 +58,7 @@ class Side:
         if x.dtype.kind not in "fiub":
             msg = f"{name} holds {x.dtype} values: numbers are needed"
             raise InputError(msg)
-        return cls(x, name, np.empty(0), np.empty(0), np.empty(0))
+        return cls(x, name)
 
     @property
     def ready(self) -> bool:
@@ -67,15 +77,48 @@ class Side:
         Where the product rounds rows to bfloat16, the length of what that takes from each is measured too; with `unit`
         from the row over its norm.
         """
-        self.norms, self.lost = np.empty(self.n), np.empty(self.n if crew.product.grain else 0)
-        deque(crew.each(lambda start: self._measure(start, start + chunk, crew, unit), range(0, self.n, chunk)), 0)
+        norms, lost = ("norms", crew.rows is not None), ("lost", unit)
+        if norms not in self.kept or (crew.product.grain and lost not in self.kept):
+            self.norms, self.lost = np.empty(self.n), np.empty(self.n if crew.product.grain else 0)
+            deque(crew.each(lambda start: self._measure(start, start + chunk, crew, unit), range(0, self.n, chunk)), 0)
+            self.kept[norms] = self.norms
+            if crew.product.grain:
+                self.kept[lost] = self.lost
+        self.norms, self.lost = self.kept[norms], self.kept.get(lost, self.lost)
+
+    def mean(self, chunk: int) -> NDArray[np.float64]:
+        """Column means to float32: distances do not move with the origin, their rounding errors do."""
+        place = ("mean", False)
+        if place not in self.kept:
+            total, step = np.zeros(self.d), min(chunk, cached(self.d))
+            for start in range(0, self.n, step):
+                total += self.rows(start, start + step).sum(axis=0, dtype=np.float64)
+            self.kept[place] = (total / max(self.n, 1)).astype(np.float32).astype(np.float64)
+        return self.kept[place]
+
+    def reach(self, centre: NDArray[np.float64], chunk: int, *, own: bool) -> NDArray[np.float64]:
+        """Distance of each row from a centre; with `own`, from its own mean."""
+        place = ("reach", own)
+        if own and place in self.kept:
+            return self.kept[place]
+        out, step = np.empty(self.n), min(chunk, cached(self.d))
+        for start in range(0, self.n, step):
+            block = self.rows(start, start + step) - centre
+            block *= block
+            out[start : start + step] = np.sqrt(block.sum(axis=1))
+        if own:
+            self.kept[place] = out
+        return out
 
     def _measure(self, start: int, stop: int, crew: Crew, unit: bool) -> None:
         block, norms = self.rows(start, stop), self.norms[start:stop]
         if crew.rows is None:
-            wide = block.astype(np.float64)
-            with np.errstate(over="ignore", invalid="ignore"):
-                norms[:] = np.sqrt((wide * wide).sum(axis=1))
+            step = cached(self.d)
+            for low in range(0, len(block), step):
+                wide = block[low : low + step].astype(np.float64)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    wide *= wide
+                    norms[low : low + step] = np.sqrt(wide.sum(axis=1))
         else:
             crew.rows.measure(block, unit, norms, self.lost[start:stop])
         bad = np.flatnonzero(~(norms <= _LARGEST))

@@ -47,6 +47,7 @@ class _Walk:
         self.left, self.right, self.plan, self.scan, self.same = left, right, plan, scan, same
         self.crew, self.product, self.tile = crew, crew.product, plan.blocks.tile
         self.begin, self.pool = 0, np.empty((0, 0), dtype=np.float32)
+        self.once = left.n <= self.tile and not same  # each pool row is multiplied once: it is made ready just before
         self.own = threading.local()  # each thread's block of scores
         self.locks = [threading.Lock() for _ in range(-(-max(left.n, 1) // self.tile))]  # one a query block
 
@@ -63,8 +64,10 @@ class _Walk:
         self._settle()
 
     def _lay(self, begin: int, end: int) -> None:
-        """Make the pool rows of a span ready for the product."""
+        """Make the pool rows of a span ready for the product, where several query blocks meet them."""
         self.begin = begin
+        if self.once:
+            return
         self.pool = np.empty((end - begin, self.plan.width(self.right.d)), dtype=self.product.dtype)
 
         def part(start: int) -> None:
@@ -114,7 +117,10 @@ class _Walk:
             query = self._ready(self.left, a, min(a + tile, self.left.n), as_query=True)
         buffer = self._buffer(product)
         for b in blocks:
-            part = self.pool[b - begin : b - begin + tile]
+            if self.once:
+                part = self._ready(self.right, b, b + tile, as_query=False)
+            else:
+                part = self.pool[b - begin : b - begin + tile]
             wide = whole_runs(len(part))
             block = buffer[: len(query) * wide].reshape(len(query), wide)
             block[:, len(part) :] = product.pad
