@@ -1,5 +1,6 @@
 """STAR and ADORE held to plain loops, to the exact search of the core, and to what they promise of a training."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -88,8 +89,29 @@ def test_search_in_blocks_of_a_memory_map(tmp_path):
     for similarity in ("inner", "cosine"):
         search = Search(held, similarity=similarity, memory="1MB")
         np.testing.assert_array_equal(search(queries, 50), top_k(queries, documents, 50, metric=similarity)[1])
-    many = rng.normal(size=(300, 8)).astype(np.float32)
+    many = rng.normal(size=(900, 8)).astype(np.float32)
     np.testing.assert_array_equal(search(many, 5), top_k(many, documents, 5, metric="cosine")[1])
+
+
+@pytest.mark.parametrize("low", ["medium", "high", "autocast"])
+def test_search_where_torch_gives_up_digits(low):
+    """Training in fewer bits leaves the search exact, and the search leaves the setting of the training."""
+    rng = np.random.default_rng(0)
+    documents = rng.normal(size=(8000, 128)).astype(np.float32)
+    queries = documents[:32] + np.float32(0.05) * rng.normal(size=(32, 128)).astype(np.float32)
+    wanted = top_k(queries, documents, 100, metric="inner")[1]
+    search = Search(documents)
+    ranks = search.ranks(queries, wanted[:, ::10])
+    before = torch.get_float32_matmul_precision()
+    with torch.autocast("cpu", torch.bfloat16) if low == "autocast" else contextlib.nullcontext():
+        try:
+            torch.set_float32_matmul_precision(before if low == "autocast" else low)
+            np.testing.assert_array_equal(search(queries, 100), wanted)
+            np.testing.assert_array_equal(search.ranks(queries, wanted[:, ::10]), ranks)
+            assert torch.get_float32_matmul_precision() == (before if low == "autocast" else low)
+            assert torch.is_autocast_enabled("cpu") == (low == "autocast")
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["inner", "cosine"]), st.sampled_from([3, 20]))

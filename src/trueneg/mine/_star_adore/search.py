@@ -1,13 +1,14 @@
 """Exact top-k asked again and again over documents that do not change, and the rank of given documents.
 
-A few queries a step make the matrix product a walk over the documents, so that what else passes over them counts:
-:func:`trueneg.core.neighbors.top_k` measures the pool at each call, this measures it once. Candidates come from float32
-products in blocks, with as many to spare as the error bound of a product asks for; these are scored in float64 and
-put in order, ties by index, so that the result is that of ``top_k``.
+Many queries at a time on a CPU go to :func:`trueneg.core.neighbors.top_k` and its pool that is measured once. On a GPU,
+and for the few queries of a step, whose product is a walk over the documents, candidates come from float32 products in
+blocks, with as many to spare as the error bound of a product asks for. Only those whose order this leaves open are
+scored in float64, and put in order, ties by index, so that the result is that of ``top_k``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.core.neighbors import parse_memory, top_k
+from trueneg.core.neighbors import Pool, parse_memory, top_k
 
 try:
     import torch
@@ -29,7 +30,7 @@ __all__ = ["Search"]
 
 Rows = NDArray[np.int64]
 Similarity = Literal["inner", "cosine"]
-_MANY = 256  # queries from which top_k's own walk, made for many, is the faster one
+_MANY, _CELLS = 64, 4_000_000  # queries, and scores, from which top_k's own walk, made for many, is the faster one
 _UNIT = 2.0**-24
 _GRID = 2.0**40
 _CHECK = 65_536  # rows measured at a time
@@ -74,6 +75,8 @@ class Search:
         self.n, self.d = (int(s) for s in self.documents.shape)
         self.device = self.documents.device
         self._norms = self._measured()
+        known = self.device.type == "cpu" and self.documents.dtype in (torch.float16, torch.float32, torch.float64)
+        self._pool = Pool(self.documents.numpy()) if known and index is None else None
 
     def rows(self, ids: Rows) -> Tensor:
         """Return documents as float32, (..., d), on their device; no gradient ever reaches them."""
@@ -87,12 +90,12 @@ class Search:
                 "one space"
             )
             raise InputError(msg)
-        if len(queries) >= _MANY and self.device.type == "cpu":
-            pool = self.documents.numpy()
-            return top_k(queries, pool, k, metric=self.similarity, memory=self.memory, index=self.index)[1]
         if not np.isfinite(queries).all():
             raise InputError("the query encoder gave NaN or infinity: lower lr, or set clip_norm")
-        return self._ordered(queries, k, k + max(32, k // 4))
+        if self._pool is not None and len(queries) >= _MANY and len(queries) * self.n >= _CELLS:
+            return top_k(queries, self._pool, k, metric=self.similarity, memory=self.memory)[1]
+        with _all_digits(self.device.type):
+            return self._ordered(queries, k, k + max(32, k // 4))
 
     def pairs(self, queries: NDArray[np.float32], query: Rows, ids: Rows) -> NDArray[np.float32]:
         """Score pairs of rows of `queries` and documents, float32 (n,)."""
@@ -121,8 +124,9 @@ class Search:
             part = slice(start, start + step)
             asked = torch.from_numpy(np.ascontiguousarray(queries[part], dtype=np.float32)).to(self.device)
             scores = torch.empty((len(asked), self.n), device=self.device)
-            for low, block in self._blocks(len(asked)):
-                scores[:, low : low + len(block)] = self._scored(asked, low, block)
+            with _all_digits(self.device.type):
+                for low, block in self._blocks(len(asked)):
+                    scores[:, low : low + len(block)] = self._scored(asked, low, block)
             full = scores.cpu().numpy()
             for i, line in enumerate(full):  # a line is vectorised
                 out[start + i] = _ranks(line, ids[start + i])
@@ -233,6 +237,27 @@ class Search:
             best, order = torch.cat([best, new], dim=1).topk(wide, dim=1)
             ids = torch.cat([ids, at], dim=1).gather(1, order)
         return best, ids
+
+
+@contextlib.contextmanager
+def _all_digits(device: str) -> Iterator[None]:
+    """Multiply float32 as such, under autocast too, and where torch may give up digits: the bound needs them."""
+    parts: list[Any] = [torch.backends.cuda, getattr(torch.backends, "mkldnn", None)]
+    places = [part.matmul for part in parts if hasattr(getattr(part, "matmul", None), "fp32_precision")]
+    if not places:  # torch before 2.9
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+    held = [place.fp32_precision for place in places]
+    try:
+        for place in places:
+            place.fp32_precision = "ieee"
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        for place, precision in zip(places, held, strict=True):
+            place.fp32_precision = precision
+        if not places:
+            torch.set_float32_matmul_precision(before)
 
 
 def _ranks(line: NDArray[np.float32], ids: Rows) -> Rows:
