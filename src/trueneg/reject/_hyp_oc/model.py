@@ -243,8 +243,9 @@ class HyperbolicOneClass(BaseRejecter):
         positive = ("epochs", "batch_size", "learning_rate", "clip_gradient")
         for name in positive:
             value = getattr(self, name)
-            if not isinstance(value, Real) or not value > 0 or (name in positive[:2] and value != int(value)):
-                msg = f"{name}={value!r}: give a {'whole ' if name in positive[:2] else ''}number above 0."
+            number, whole = isinstance(value, Real), name in positive[:2]
+            if not number or not value > 0 or (whole and value != int(value)):
+                msg = f"{name}={value!r}: give a {'whole ' if whole else ''}number above 0."
                 raise InputError(msg)
         device_of(self.device)
         widths = isinstance(self.hidden, Sequence) and len(self.hidden) and all(w >= 1 for w in self.hidden)

@@ -295,13 +295,14 @@ def _batches(net: Any, X: Any, y: ArrayLike | None, device: str, batch_size: int
     given = None if y is None else torch.as_tensor(class_numbers(y, len(images)))
     for start in range(0, len(images), batch_size):
         x = batch_of(net, images[start : start + batch_size], device)
-        with torch.no_grad():
-            logits = through(net, x)
-        target = logits.argmax(1) if given is None else given[start : start + batch_size].to(device)
-        if logits.ndim != 2 or int(target.min()) < 0 or int(target.max()) >= logits.shape[1]:
-            msg = f"the network gives {tuple(logits.shape[1:])} logits a row: y must number them, from 0."
-            raise InputError(msg)
-        yield x, target
+        if given is None or not start:
+            with torch.no_grad():
+                logits = through(net, x)
+            low, high = (0, 0) if given is None else (int(given.min()), int(given.max()))
+            if logits.ndim != 2 or low < 0 or high >= logits.shape[1]:
+                msg = f"the network gives {tuple(logits.shape[1:])} logits a row: y must number them, from 0."
+                raise InputError(msg)
+        yield x, logits.argmax(1) if given is None else given[start : start + batch_size].to(device)
 
 
 ATTACKS: dict[str, Callable[..., Images]] = {
