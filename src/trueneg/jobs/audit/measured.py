@@ -61,8 +61,8 @@ def trusted_two_class(
         return out
 
     row = np.arange(len(some))
-    for name, metric in _ranked_metrics(truth[some], scores[some]).items():
-        out[name] = bootstrap(metric, row, n_boot=min(n_boot, AREA_DRAWS), groups=clustered, random_state=seed)
+    for name, figure in _ranked_metrics(truth[some], scores[some]).items():
+        out[name] = bootstrap(figure, row, n_boot=min(n_boot, AREA_DRAWS), groups=clustered, random_state=seed)
     return out
 
 
