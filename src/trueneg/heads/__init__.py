@@ -9,6 +9,7 @@ _PUBLIC = {
     "DiscreteNaiveBayes": "naive_bayes",
     "EpisodeComparison": "teen",
     "ErrorAt": "loki",
+    "FrechetLayer": "loki",
     "GaussianNaiveBayes": "naive_bayes",
     "GeometryAwareClassifier": "loki",
     "IncrementalReport": "teen",

@@ -10,19 +10,22 @@ It needs no training, may name a label that was never observed, and errs by less
 - :func:`expected_squared_distance`, :func:`squared_distance_error`: what a label would cost, and what predictions did.
 - :func:`locus`, :func:`is_locus_cover`, :func:`locus_cover`, :func:`next_class`: what can be predicted at all from
   some classes, and which class to label next.
+- :class:`FrechetLayer`: the rule as the last layer of a torch network, trained through in the paper's four ways.
 - :func:`random_tree`, :func:`error_study`: the error against diameter, rows and dimension on random trees.
 """
 
 from __future__ import annotations
 
+from trueneg.core.lazy import loader
 from trueneg.heads._loki.classifier import GeometryAwareClassifier
 from trueneg.heads._loki.locus import is_locus_cover, locus, locus_cover, next_class
 from trueneg.heads._loki.predict import expected_squared_distance, frechet_predict, squared_distance_error
 from trueneg.heads._loki.space import MetricLabelSpace
 from trueneg.heads._loki.study import ErrorAt, error_study, random_tree
 
-__all__ = [
+__all__ = [  # noqa: F822 - one is loaded on demand
     "ErrorAt",
+    "FrechetLayer",
     "GeometryAwareClassifier",
     "MetricLabelSpace",
     "error_study",
@@ -35,3 +38,6 @@ __all__ = [
     "random_tree",
     "squared_distance_error",
 ]
+
+# What needs torch is loaded when it is first asked for.
+__getattr__, _ = loader(__name__, {"FrechetLayer": "layer"}, within="trueneg.heads._loki")
