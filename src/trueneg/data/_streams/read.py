@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 65_536
 BLOCK_BYTES = 4 << 20
+WHOLE_BYTES = 64 << 20  # a delimited file up to here is read whole to tell its types
 TEXT = ("csv", "tsv", "jsonl")
 DELIMITER = {"csv": ",", "tsv": "\t"}
 
@@ -151,8 +152,8 @@ def open_stream(path: str | Path, schema: pa.Schema | None = None, encoding: str
     path : path
         A file that :func:`trueneg.data.readers.read_table` reads.
     schema : pyarrow.Schema, optional
-        Of a text file as it was read whole: its types can be told from the whole alone, which is read once where
-        this is not given.
+        Of a text file as it was read whole: its types can be told from the whole alone. Where this is not given it is
+        read once, in blocks if it is a large delimited file.
     encoding : str, optional
         Of a text file; by its head where not given.
 
@@ -163,6 +164,10 @@ def open_stream(path: str | Path, schema: pa.Schema | None = None, encoding: str
     path = Path(path)
     kind, compression = format_of(path)
     if kind in TEXT:
+        if schema is None and kind in DELIMITER and path.is_file() and path.stat().st_size > WHOLE_BYTES:
+            from trueneg.data._streams.types import types_of
+
+            schema, encoding = types_of(path, kind, compression, encoding)
         if schema is None:
             table = read_table(path)
             schema, notes = table.arrow.schema, table.notes
