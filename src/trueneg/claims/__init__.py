@@ -26,6 +26,7 @@ CLAIMS: dict[str, str] = {
     "loki-zero-shot": "trueneg.claims.loki:LokiZeroShot",
     "mahalanobis-attacks": "trueneg.claims.mahalanobis:MahalanobisAttacks",
     "mahalanobis-harsh": "trueneg.claims.mahalanobis:MahalanobisHarsh",
+    "mahalanobis-trained": "trueneg.claims.mahalanobis_trained:MahalanobisTrained",
     "mahalanobis-unknown": "trueneg.claims.mahalanobis:MahalanobisUnknown",
     "max-logit-omniglot": "trueneg.claims.max_logit:MaxLogitOmniglot",
     "max-logit-semantic-shift": "trueneg.claims.max_logit:MaxLogitShift",
