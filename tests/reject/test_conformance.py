@@ -148,6 +148,17 @@ class KeepsTooFew(Nearest):
         return self
 
 
+class CountsTheUnlabelled(Nearest):
+    def calibrate(self, X, y=None, **aims):
+        y = None if y is None else [99 if v is None or v != v else v for v in np.asarray(y).tolist()]
+        return super().calibrate(X, y, **aims)
+
+
+class NeedsRows(Nearest):
+    def _judge(self, X):
+        return super()._judge(check_array(X))
+
+
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
@@ -159,6 +170,8 @@ class KeepsTooFew(Nearest):
         (Keeps, checks.check_fit_forgets),
         (WritesIntoX, checks.check_inputs_unchanged),
         (KeepsTooFew, checks.check_target_tpr),
+        (CountsTheUnlabelled, checks.check_missing_labels),
+        (NeedsRows, checks.check_no_rows),
     ],
 )
 def test_a_broken_rejecter_is_caught(broken, check):

@@ -217,6 +217,27 @@ def check_bad_input(rejecter: Any, *, one_class: bool = False) -> None:
         _refused(lambda: prepared(rejecter).fit(learn[:-1], codes), "rows that do not match y", (ValueError,))
 
 
+def check_missing_labels(rejecter: Any, *, one_class: bool = False) -> None:
+    """A row without a label is neither a class nor an unknown row: it is refused in ``fit`` and in ``calibrate``."""
+    learn, codes, later, y = _case()
+    model, labels = _fitted(rejecter, one_class), _labels(y, one_class)
+    for gone in (None, np.nan):
+        holed, taught = labels.astype(object), codes.astype(object)
+        holed[5], taught[5] = gone, gone
+        _refused(lambda a=holed: model.calibrate(later, a, target_tpr=0.9), f"calibrate with the label {gone}")
+        if not one_class:
+            _refused(lambda a=taught: prepared(rejecter).fit(learn, a), f"fit with the label {gone}", (ValueError,))
+
+
+def check_no_rows(rejecter: Any, *, one_class: bool = False) -> None:
+    """A batch without rows, as a stream may hold, gets as many answers."""
+    _, _, later, y = _case()
+    model = _fitted(rejecter, one_class).calibrate(later, _labels(y, one_class), target_tpr=0.95)
+    for name in ("score_samples", "decision_function", "predict"):
+        found = getattr(model, name)(later[:0])
+        require(isinstance(found, np.ndarray) and found.shape == (0,), f"{name} of no rows gives no array (0,)")
+
+
 _CHECKS: tuple[Check, ...] = (
     check_parameters,
     check_fit,
@@ -231,6 +252,8 @@ _CHECKS: tuple[Check, ...] = (
     check_inputs_unchanged,
     check_fit_forgets,
     check_bad_input,
+    check_missing_labels,
+    check_no_rows,
 )
 
 
