@@ -109,3 +109,32 @@ def test_score_counts_refusals_of_unknown_rows_as_right():
     assert model.score(X, Y, sample_weight=Y < 3) == (said == Y)[Y < 3].mean()
     assert cross_val_score(model, X, Y, cv=3).min() > 0.5
     assert GridSearchCV(model, {"estimator__C": [1e-4, 1.0]}, cv=3).fit(X, Y).best_params_["estimator__C"] == 1.0
+
+
+class Plain:
+    """A classifier of another library: scikit-learn's methods, none of its base classes."""
+
+    def __init__(self, shift=0.0):
+        self.shift = shift
+
+    def get_params(self, deep=True):
+        return {"shift": self.shift}
+
+    def set_params(self, **params):
+        self.shift = params.get("shift", self.shift)
+        return self
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.means = np.array([X[y == c].mean(axis=0) for c in self.classes_])
+        return self
+
+    def decision_function(self, X):
+        return -np.square(X[:, None] - self.means).sum(axis=2)
+
+
+def test_a_classifier_of_another_library_is_enough():
+    """It need not say by scikit-learn's tags what it takes."""
+    model = around(Plain()).fit(X, Y)
+    assert (model.predict(X) == Y).mean() > 0.8
+    assert model.predict(X + 50).tolist() == [-1] * 120

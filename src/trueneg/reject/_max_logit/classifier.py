@@ -225,7 +225,7 @@ class OpenSetClassifier(BaseRejecter):
     def _taken(self, X: Any, *, reset: bool = False) -> Any:
         """Return rows of numbers, checked; others as they are, for the classifier to check."""
         if not self._is_network():
-            nan = get_tags(self.estimator).input_tags.allow_nan
+            nan = hasattr(self.estimator, "__sklearn_tags__") and get_tags(self.estimator).input_tags.allow_nan
             if not _numbers(X):
                 return X.tocsr() if issparse(X) else X  # rows of any sparse form can then be picked
             if not nan:
