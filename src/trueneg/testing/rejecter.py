@@ -7,6 +7,7 @@ what is broken. ``one_class=True`` is for rejecters that learn from familiar row
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -224,9 +225,9 @@ def check_missing_labels(rejecter: Any, *, one_class: bool = False) -> None:
     for gone in (None, np.nan):
         holed, taught = labels.astype(object), codes.astype(object)
         holed[5], taught[5] = gone, gone
-        _refused(lambda a=holed: model.calibrate(later, a, target_tpr=0.9), f"calibrate with the label {gone}")
+        _refused(partial(model.calibrate, later, holed, target_tpr=0.9), f"calibrate with the label {gone}")
         if not one_class:
-            _refused(lambda a=taught: prepared(rejecter).fit(learn, a), f"fit with the label {gone}", (ValueError,))
+            _refused(partial(prepared(rejecter).fit, learn, taught), f"fit with the label {gone}", (ValueError,))
 
 
 def check_no_rows(rejecter: Any, *, one_class: bool = False) -> None:
