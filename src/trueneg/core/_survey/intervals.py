@@ -166,8 +166,9 @@ def _weigh(a: Floats, b: Floats, seen: tuple[Floats, Floats, Floats]) -> tuple[F
 
     x, n, hits = (v[seen[1] > 0] for v in seen)
     alpha, beta = np.repeat(a, len(b)), np.tile(b, len(a))
-    z = alpha[:, None] * x + beta[:, None]
-    log = log_expit(z) @ hits + log_expit(-z) @ (n - hits)
+    right = n - hits
+    # log(1 - sigmoid(z)) is log(sigmoid(z)) - z, and z is linear: one logarithm serves both kinds of answers.
+    log = log_expit(alpha[:, None] * x + beta[:, None]) @ n - alpha * float(x @ right) - beta * float(right.sum())
     log -= ((alpha - _ALPHA) / _ALPHA_SD) ** 2 / 2 + ((beta - _BETA) / _BETA_SD) ** 2 / 2
     weight = np.exp(log - log.max())
     weight /= weight.sum()
