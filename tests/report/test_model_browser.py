@@ -109,12 +109,11 @@ def test_the_page_never_scrolls_sideways(visit: Callable[..., Page], width: int)
     assert page.locator(".scroll").count() == page.locator(".scroll[tabindex='0'][aria-label]").count()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_by_all(
-    visit: Callable[..., Page], contrast: str, axe: Callable[..., list], scheme: str
-) -> None:
+def test_it_can_be_read_by_all(visit: Callable[..., Page], contrast: str, axe: Callable[..., list]) -> None:
     """Every text has the contrast that WCAG asks for in both schemes, and axe-core finds nothing above minor."""
-    page = visit(color_scheme=scheme, bypass_csp=True)
+    page = visit(color_scheme="light", bypass_csp=True)
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    assert page.evaluate(contrast) == []
-    assert axe(page, contrast=scheme == "light") == []
+    assert axe(page) == []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(contrast) == []
