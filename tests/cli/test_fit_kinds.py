@@ -281,7 +281,7 @@ def test_rows_of_no_class_are_measured_and_never_learned(tmp_path):
 def test_frames_of_one_video_stay_on_one_side(tmp_path):
     """Protects honest figures on videos: frames of one folder below a class are all learned from, or all held out."""
     image = pytest.importorskip("PIL.Image")
-    from trueneg.jobs.fit.run import _codes, _parts, _roles
+    from trueneg.jobs.fit.run import _parts, codes_of, roles_of
     from trueneg.jobs.fit.source import labelled
 
     for label in ("real", "print"):
@@ -290,8 +290,8 @@ def test_frames_of_one_video_stay_on_one_side(tmp_path):
             for frame in range(4):
                 image.new("RGB", (8, 8)).save(tmp_path / label / f"v{video}" / f"{frame}.png")
     table, label = labelled(tmp_path, None)
-    found = _roles(table, label, Reading())
-    codes, _, _ = _codes(table, found, tmp_path, None)
+    found = roles_of(table, label, Reading())
+    codes, _, _ = codes_of(table, found, tmp_path, None)
     learned, _, judged = _parts(table, found, codes, 0.3, 0, False)
     video = np.array([name.rpartition("/")[0] for name in table.arrow["file"].to_pylist()])
     assert len(judged) > 0

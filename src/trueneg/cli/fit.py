@@ -25,6 +25,7 @@ def fit(
     search: Annotated[bool, Parameter(negative="")] = False,
     keep: float = 0.95,
     recalibrate: Path | None = None,
+    extend: Path | None = None,
     clean: Annotated[bool, Parameter(negative="")] = False,
     terms: int = 5000,
     side: int = 224,
@@ -72,6 +73,8 @@ def fit(
         Share of rows of the known classes that a rejecter must not reject.
     recalibrate
         A fitted intrusion model: its threshold is set anew on the rows of PATH, which must all be clean.
+    extend
+        A fitted teen model: the rows of PATH, a few a class, are added to it; labels it does not know are new classes.
     clean
         For intrusion and hyp_oc: all rows of PATH are normal, and no label says so.
     terms
@@ -97,6 +100,7 @@ def fit(
     from rich.console import Console
 
     from trueneg.core.intervals import Estimate
+    from trueneg.jobs.fit.extend import extend as run_extend
     from trueneg.jobs.fit.run import Reading
     from trueneg.jobs.fit.run import fit as run_fit
     from trueneg.jobs.fit.stream import recalibrate as run_again
@@ -105,6 +109,8 @@ def fit(
     with _progress(log) as update:
         if recalibrate is not None:
             model = run_again(name, path, recalibrate)
+        elif extend is not None:
+            model = run_extend(name, path, extend, label=label, progress=update)
         else:
             reading = Reading(label, text, features, embedding, image, video, unknown, terms, side, held_out, clean)
             options: dict[str, Any] = {"settings": settings, "space": space, "keep": keep, "seed": seed, "jobs": jobs}
@@ -116,7 +122,7 @@ def fit(
 
     about = model.about
     say(f"{name}: learned from {about['rows']:,} rows, {about['features']:,} features, {len(model.classes)} classes")
-    for line in about.get("notes", ()) if recalibrate is None else ():
+    for line in about.get("notes", ()) if recalibrate is None and extend is None else ():
         if "--" not in line:  # an option of the audit
             say(line)
     for what, figure in about["figures"].items():

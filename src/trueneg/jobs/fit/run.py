@@ -23,7 +23,7 @@ from trueneg.jobs.fit.model import Columns, Model, Reader
 from trueneg.jobs.fit.pixels import Pixels
 from trueneg.jobs.fit.source import EMBEDDING, FILE, LABEL, labelled, without_labels
 
-__all__ = ["Reading", "fit"]
+__all__ = ["Reading", "codes_of", "fit", "roles_of"]
 
 _RULES = 500  # kept with the model for its page
 _LITERALS = 30  # of a rule, on the page
@@ -121,8 +121,8 @@ def fit(
     elif reading.video is not None and (name != "hyp_oc" or table.format == "npy"):
         raise InputError("--video is for hyp_oc, on a table that has the column")
     least = 1 if name in _ALONE else 2
-    found = _roles(table, label, reading, least)
-    codes, classes, strange = _codes(table, found, path, reading.unknown, least)
+    found = roles_of(table, label, reading, least)
+    codes, classes, strange = codes_of(table, found, path, reading.unknown, least)
     learned, set_on, judged = _parts(table, found, codes, reading.held_out, seed, kind.rejects)
     reader = _reader(kind, found, reading, seed)
     if not reader.columns:
@@ -185,7 +185,8 @@ def _setting(
     return Setting(settings_of(settings), seed, jobs, space, keep)
 
 
-def _roles(table: Table, label: str | None, reading: Reading, least: int = 2) -> Roles:
+def roles_of(table: Table, label: str | None, reading: Reading, least: int = 2) -> Roles:
+    """Settle which column is what, for a table, an array or a folder; a label has ``least`` classes or more."""
     if table.format == "images":
         return roles(table, label=label, image=FILE, features=[], least=least)
     if table.format == "npy":
@@ -220,7 +221,7 @@ def _learned(model: Model, arrow: Any, codes: NDArray[np.int64], home: Path, pro
     return reader.learn(arrow, home, progress) if isinstance(reader, DenseFeatures) else model.rows(arrow, home)
 
 
-def _codes(
+def codes_of(
     table: Table, found: Roles, path: Path, unknown: str | None, least: int = 2
 ) -> tuple[NDArray[np.int64], list[str], NDArray[np.bool_]]:
     """Return class numbers (-1 none), the classes, and which rows are of no class."""

@@ -27,6 +27,10 @@ class Teen(Kind):
         self.centre = X.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.model.fit(X - self.centre, y)
 
+    def add(self, X: Any, y: NDArray[np.int64]) -> None:
+        """Add rows; class numbers not seen before are new classes."""
+        self.model.partial_fit(X - self.centre, y)
+
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return labels, and the cosine of the best prototype above the next one's."""
         cosines = self.model.decision_function(X - self.centre)
