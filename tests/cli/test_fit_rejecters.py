@@ -174,3 +174,12 @@ def test_a_damaged_model_is_told_in_one_line(run, tmp_path, lost):
     assert done.returncode == 2
     assert "fit the model again" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_label_that_is_not_named_is_asked_for_here(run, tmp_path):
+    """Not by sending the user to another command."""
+    _table(tmp_path / "t.csv", _blob(40), y=["a", "b"] * 20)
+    done = run("fit", "mahalanobis", "t.csv", "--out", "m", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("; name the one to learn: --label y\n")
+    assert "audit" not in done.stderr

@@ -194,7 +194,15 @@ def roles_of(table: Table, label: str | None, reading: Reading, least: int = 2) 
     options = {name: getattr(reading, name) for name in ("text", "features", "embedding", "image")}
     if reading.video is not None:
         options["group"] = reading.video
-    return roles(table, label=label, least=least, **options)
+    try:
+        return roles(table, label=label, least=least, **options)
+    except InputError as error:
+        if label is not None or "; run: " not in str(error):
+            raise
+        # The next command it names is that of an audit; here the option is what lacks.
+        said, _, first = str(error).rpartition(" --label ")
+        msg = f"{said.partition('; run: ')[0]}; name the one to learn: --label {first}"
+        raise InputError(msg) from None
 
 
 def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Reader:
