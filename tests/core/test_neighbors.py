@@ -355,6 +355,7 @@ def by(request, monkeypatch):
     fine = product.TorchProduct(torch)
     rough = product.HalfProduct(torch) if request.param == "half" else fine
     monkeypatch.setattr(crew, "_NUMBA_CELLS", 0)
+    monkeypatch.setattr(crew, "_ROUNDED", 0)
     monkeypatch.setattr(crew, "load", lambda *_: torch)
     monkeypatch.setattr(crew, "fastest", lambda torch, d, tile, *, half: (rough if half else fine, fine))
     return request.param
@@ -456,3 +457,28 @@ def test_torch_is_loaded_for_large_work_alone():
     source = str(Path(neighbors.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": source}, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("scale", [1e-28, 1e-12, 1.0, 1e17])
+def test_few_queries_meet_the_rows_as_they_are(by, scale, monkeypatch):
+    """Few queries meet float32 rows unscaled, unless these are too short, or torch may not read them: one answer."""
+    taken = []
+    embed = plan.Plan.embed
+    monkeypatch.setattr(
+        plan.Plan, "embed", lambda self, side, *a, **how: (taken.append(side.name), embed(self, side, *a, **how))[1]
+    )
+    if by == "half":  # here: NumPy's
+        monkeypatch.setattr(crew, "fastest", lambda *_, half: (product.Product(), product.Product()))
+    rng = np.random.default_rng(4)
+    pool = (rng.normal(size=(2000, 24)) * scale).astype(np.float32)
+    pool[::9] *= np.float32(1e-4)
+    pool[7] = 0
+    queries = pool[:6] * rng.choice([1e-9, 1.0], 6).astype(np.float32)[:, None]
+    for metric in ("cosine", "inner"):
+        want = top_k(queries.astype(np.float64), pool.astype(np.float64), 20, metric=metric)
+        for writeable in (True, False):
+            pool.flags.writeable = writeable
+            taken.clear()
+            check(top_k(queries, pool, 20, metric=metric), want)
+            assert ("pool" in taken) != (scale >= 1.0 and (writeable or by == "half"))
+        pool.flags.writeable = True

@@ -27,6 +27,7 @@ def forced(patch, way):
         torch = pytest.importorskip("torch")
         fine = product.TorchProduct(torch)
         rough = product.HalfProduct(torch) if way == "half" else fine
+        patch.setattr(crew, "_ROUNDED", 0)
         patch.setattr(crew, "load", lambda *_: torch)
         patch.setattr(crew, "fastest", lambda torch, d, tile, *, half: (rough if half else fine, fine))
 

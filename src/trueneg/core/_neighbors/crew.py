@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LARGEST_POOL = 2**31 - 1  # rows that the compiled scan can number
 _NUMBA_CELLS = 4_000_000  # below this many scores the NumPy path is done before numba has loaded
+_ROUNDED = 64  # fewer queries are done with the rows before these are rounded
 _SLOW_CELLS = 100_000_000  # from here on a missing numba costs seconds, and is said once
 
 
@@ -63,6 +64,7 @@ def crew(left: Side, right: Side, blocks: Blocks, *, n_pool: int, half: bool) ->
     allowed = max((pool["num_threads"] for pool in blas.info()), default=1)
     workers = min(allowed, blocks.threads)
     tile = min(left.n, blocks.tile), blocks.tile
+    half = half and left.n >= _ROUNDED
     torch = load(right.d, left.n * right.n, tile[0] / tile[1])
     # As many threads as the products would take, but a tile each: they never wait for each other's pieces.
     with blas.limit(limits=1), _alone(torch, workers) as team:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 _TORCH_FLOPS = 4e11  # from here on the second or two that torch takes to load are won back
 _LOADED_FLOPS = 2e10  # where it is loaded: the time of trying out is won back; a tile of few queries is tried sooner
 _READY_FLOPS = 2e9  # and with it that of making rows to try on
-_TRIES = 3
+_TRIES, _SAMPLE = 3, 128  # times that a product is tried, and rows of either side whose scores are looked at
 _UNIT = 2.0**-24
 
 
@@ -91,7 +91,7 @@ def fastest(torch: Any, d: int, tile: tuple[int, int], *, half: bool) -> tuple[P
     half : bool
         Whether bfloat16 may be tried.
     """
-    both = np.random.default_rng(0).standard_normal((sum(tile), d), dtype=np.float32)
+    both = np.random.default_rng(0).random((sum(tile), d), dtype=np.float32) - np.float32(0.5)
     both /= np.linalg.norm(both, axis=1, keepdims=True)
     rows = both[: tile[0]], both[tile[0] :]
     plain, by_torch, narrow = Product(), TorchProduct(torch), HalfProduct(torch)
@@ -108,10 +108,10 @@ def _time(product: Product, rows: tuple[NDArray[np.float32], NDArray[np.float32]
         spent = min(_clock(lambda: product.into(one, two, out)) for _ in range(_TRIES))
     except RuntimeError:  # this torch has no such product on this processor
         return np.inf
-    sample = slice(0, 64)
-    first, second = (_widened(side) if half else side for side in (one[sample], two))
+    first, second = (_widened(side[:_SAMPLE]) if half else side[:_SAMPLE] for side in (one, two))
     exact = first.astype(np.float64) @ second.T.astype(np.float64)
-    got = _widened(out[sample]) if half else out[sample]
+    got = out[:_SAMPLE, :_SAMPLE]
+    got = _widened(np.ascontiguousarray(got)) if half else got
     off = np.abs(got - exact) - product.grain * np.abs(exact)
     return spent if off.max() <= (rows[0].shape[1] + 24) * _UNIT * 1.1 else np.inf
 

@@ -16,6 +16,7 @@ from trueneg.core._neighbors.product import Product
 from trueneg.core._neighbors.scans import Merge, Scan
 from trueneg.core._neighbors.sides import Rules, Side
 
+_PLAIN = 1e-9  # products with shorter rows may leave float32 at its lower end
 _STRIP = 16  # tiles that one thread takes in a row
 Job = tuple[int, list[int]]  # a query block, and the pool blocks that it meets
 
@@ -117,7 +118,10 @@ class _Walk:
             query = self._ready(self.left, a, min(a + tile, self.left.n), as_query=True)
         buffer = self._buffer(product)
         for b in blocks:
-            if self.once:
+            by = self._scales(b, len(query))
+            if by is not None:
+                part = self.right.rows(b, b + tile)
+            elif self.once:
                 part = self._ready(self.right, b, b + tile, as_query=False)
             else:
                 part = self.pool[b - begin : b - begin + tile]
@@ -125,10 +129,25 @@ class _Walk:
             block = buffer[: len(query) * wide].reshape(len(query), wide)
             block[:, len(part) :] = product.pad
             product.into(query, part, block[:, : len(part)])
+            if by is not None:
+                block[:, : len(part)] *= by
             both = self.same and a != b
             with self.locks[a // tile], self.locks[b // tile] if both else contextlib.nullcontext():
                 self.scan.tile(block, len(part), a, b, both=both)
         return None
+
+    def _scales(self, b: int, n: int) -> NDArray[np.float32] | None:
+        """Return what the scores of pool rows are multiplied by where the rows are taken as they are.
+
+        That is less work where few queries meet each row once. Torch takes no array that must not be written to.
+        """
+        right, product = self.right, self.product
+        if not self.once or 2 * n > right.d or self.plan.code == 1 or product.grain or not right.ready:
+            return None
+        if right.x.dtype != np.float32 or not (right.x.flags.writeable or type(product) is Product):
+            return None
+        lengths = self.plan.lengths(right, b, b + self.tile)
+        return (1.0 / lengths).astype(np.float32) if lengths.min() > _PLAIN else None
 
     def _buffer(self, product: Product) -> NDArray[Any]:
         """Return this thread's room for a tile of scores."""
