@@ -23,9 +23,9 @@ def test_the_most_certain_rows_are_chosen_without_their_labels():
 def test_errors_fall_with_the_share_answered(make):
     """Protects the table: fewer rows answered, fewer errors; at 100 % the errors are those of all rows."""
     out = trueneg.compare(
-        make(400), label="label", positive="yes", remedies=["teen"], metric="accuracy", folds=4, repeats=1
+        make(400), label="label", positive="yes", remedies=["teen", "loki"], metric="accuracy", folds=4, repeats=1
     )
-    for name in ("nothing", "teen"):
+    for name in ("nothing", "teen", "loki"):
         row = out[name]
         assert row.abstaining[1.0].value == pytest.approx(1 - row.value["accuracy"].value)
     plain = out["nothing"].abstaining

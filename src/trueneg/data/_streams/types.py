@@ -55,10 +55,10 @@ def types_of(
                     types.add(field.type)
     except (pa.ArrowException, OSError, EOFError, ValueError):
         return None, encoding
-    types = [_one(kinds) for kinds in found]
-    if any(one is None for one in types):
+    settled = [_one(kinds) for kinds in found]
+    if any(one is None for one in settled):
         return None, encoding
-    return pa.schema(list(zip(named(names), types, strict=True))), own
+    return pa.schema(list(zip(named(names), settled, strict=True))), own
 
 
 def _told(batch: pa.RecordBatch) -> pa.Table:

@@ -147,6 +147,15 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy("teen", "prototype head (TEEN)", threshold.teen, "head", (), False, "PrototypeClassifier().fit(X, y)"),
     Remedy(
+        "loki",
+        "class means' distances (Loki)",
+        threshold.loki,
+        "head",
+        (),
+        False,
+        "GeometryAwareClassifier().fit(X, y)",
+    ),
+    Remedy(
         "tsetlin",
         "Tsetlin machine head",
         threshold.tsetlin,

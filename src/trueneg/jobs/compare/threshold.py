@@ -140,6 +140,14 @@ def teen(fold: Fold) -> Model:
     return Model(lambda view: full(head.predict_proba(view.dense - centre), head.classes_, fold.n_classes), len(fold.y))
 
 
+def loki(fold: Fold) -> Model:
+    """Put Loki in the place of the base learner: naive Bayes, its answer nearest to all classes by their means."""
+    from trueneg.heads import GaussianNaiveBayes, GeometryAwareClassifier
+
+    head = GeometryAwareClassifier(GaussianNaiveBayes(var_smoothing=1e-3)).fit(fold.dense, fold.y)
+    return Model(lambda view: full(head.predict_proba(view.dense), head.classes_, fold.n_classes), len(fold.y))
+
+
 def tsetlin(fold: Fold) -> Model:
     """Put a Tsetlin machine in the place of the base learner: words present or not, other columns cut into steps."""
     from scipy.sparse import issparse
