@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -186,6 +186,38 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def open_page(browser: Browser) -> Callable[..., Page]:
+    """Return ``open_page(file, width=..., color_scheme=..., bypass_csp=...)``; errors and requests are kept on the page.
+
+    One context a kind of options, whose page loads each file anew: to make a context takes twice as long as to load a
+    report. Not for pages that store anything.
+    """
+    kept: dict[tuple, Page] = {}
+
+    def go(file: Path, *, width: int = 1280, **options: Any) -> Page:
+        kind = tuple(sorted(options.items()))
+        if kind not in kept:
+            page = browser.new_context(**options).new_page()
+            page.set_default_timeout(5000)
+            page.on("console", lambda m: page.errors.append(m.text) if m.type in {"error", "warning"} else None)
+            page.on("pageerror", lambda error: page.errors.append(str(error)))
+            page.on("request", lambda request: page.asked.append(request.url))
+            page.errors, page.asked = [], []  # type: ignore[attr-defined]
+            kept[kind] = page
+        page = kept[kind]
+        page.goto("about:blank")
+        # Nothing of the test before: neither its medium nor a mark that its mouse points at.
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media="screen", color_scheme=options.get("color_scheme", "light"))
+        page.mouse.move(0, 0)
+        page.errors, page.asked = [], []  # type: ignore[attr-defined]
+        page.goto(file.as_uri())
+        return page
+
+    return go
+
+
+@pytest.fixture(scope="session")
 def contrast() -> str:
     """Return the script that lists every text whose contrast is too low."""
     return CONTRAST
@@ -195,8 +227,8 @@ def contrast() -> str:
 def axe() -> Callable[..., list]:
     """Return what runs the accessibility engine axe-core on a page and lists all violations above minor ones.
 
-    Its check of contrast takes three quarters of its time and sees no more than ours does: a page is put before it in one
-    scheme, before ours in both.
+    Its check of contrast takes three quarters of its time and sees no more than ours does: a page of a kind is put before
+    it in one scheme, every page before ours in both.
     """
     try:
         import axe_playwright_python

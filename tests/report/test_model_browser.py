@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 HOSTILE = '</script><script>window.taken = 1</script><img src=x onerror="window.taken = 1"> &amp;'
 
@@ -47,25 +48,9 @@ def page_of_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def visit(browser: Browser, page_of_model: Path) -> Iterator[Callable[..., Page]]:
+def visit(open_page: Callable[..., Page], page_of_model: Path) -> Callable[..., Page]:
     """Open the page; errors and requests are kept."""
-    contexts = []
-
-    def go(*, width: int = 1280, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(5000)
-        page.errors, page.asked = [], []  # type: ignore[attr-defined]
-        page.on("console", lambda m: page.errors.append(m.text) if m.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(page_of_model.as_uri())
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
+    return partial(open_page, page_of_model)
 
 
 def test_hostile_names_are_text_and_nothing_is_fetched(visit: Callable[..., Page]) -> None:
