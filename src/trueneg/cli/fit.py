@@ -61,7 +61,7 @@ def fit(
     video
         For hyp_oc: the column that names the video of a frame; of a folder, folders and names of files tell.
     unknown
-        A value of the label that means "no class": never learned, used to measure what is rejected.
+        A value of the label that means "no class": never learned as one, used to measure what is rejected.
     space
         For loki: a table of a tree's edges (two columns, lengths in a third), or of label and vector.
     settings

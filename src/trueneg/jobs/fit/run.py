@@ -28,6 +28,7 @@ __all__ = ["Reading", "codes_of", "fit", "roles_of"]
 _RULES = 500  # kept with the model for its page
 _LITERALS = 30  # of a rule, on the page
 _NORMAL = "normal"
+_WEIGHED = 10  # rows of a kind that layers are weighed on, at least
 _ALONE = ("hyp_oc", "intrusion")  # learn from one class as well
 Progress = Callable[[str, int, int], None]
 
@@ -145,6 +146,9 @@ def fit(
         "notes": list(found.notes),
         "told": [*left, *kind.told, *told_of(model.gaps(table.arrow.take(learned)), len(learned))],
     }
+    other = np.flatnonzero(strange)
+    if kind.weighs:
+        set_on, other = _weighed(model, table, set_on, other, home, seed)
     if kind.rejects:
         set_rows = table.arrow.take(set_on if len(set_on) else learned)
         told = kind.calibrate(model.rows(set_rows, home), codes[set_on if len(set_on) else learned], classes)
@@ -156,8 +160,25 @@ def fit(
             )
         if not len(set_on) and name != "intrusion":
             model.about["told"].append("the threshold was set on rows learned from (--held-out 0): it rejects too much")
-    _measure(model, table, codes, judged, np.flatnonzero(strange), home, found.group)
+    _measure(model, table, codes, judged, other, home, found.group)
     return model
+
+
+def _weighed(
+    model: Model, table: Table, set_on: NDArray[np.int64], strange: NDArray[np.int64], home: Path, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Weigh layers on a half of the rows set apart and of those of no class; return the other halves."""
+    if min(len(set_on) // 2, len(strange) // 2) < _WEIGHED:
+        msg = (
+            f"--set weigh=true: there are {len(strange):,} rows of no class (--unknown) and {len(set_on):,} to set a "
+            f"threshold on (half of --held-out); it takes half of each, {_WEIGHED} or more"
+        )
+        raise InputError(msg)
+    rng = np.random.default_rng([seed, 3])
+    (own, kept), (other, left) = (np.array_split(rng.permutation(rows), 2) for rows in (set_on, strange))
+    sides = (model.rows(table.arrow.take(np.sort(rows)), home) for rows in (own, other))
+    model.about["told"].append(model.fitted.weigh(*sides))
+    return np.sort(kept), np.sort(left)
 
 
 def _clean(name: str, path: Path, reading: Reading) -> tuple[Table, str]:

@@ -73,6 +73,8 @@ class Kind:
         What the second column of an answer is called: "margin" of heads, "score" (higher = more familiar) of rejecters.
     rejects : bool
         Whether it answers ``unknown_label``.
+    weighs : bool
+        Whether it learns from rows of no class as well, by ``weigh``.
     familiar : str or None
         The class that is learned, where all others are what it is not.
     rows : int or None
@@ -87,6 +89,7 @@ class Kind:
     widths: Sequence[int] = ()
     column: ClassVar[str] = "margin"
     rejects: ClassVar[bool] = False
+    weighs: bool = False
     familiar: str | None = None
     rows: int | None = None
     encoder: Any = None
@@ -97,6 +100,10 @@ class Kind:
 
     def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
         """Learn from rows and the numbers of their classes."""
+        raise NotImplementedError
+
+    def weigh(self, known: Any, unknown: Any) -> str:
+        """Learn what tells rows of no class from those of a class, both not learned from; return what to tell of it."""
         raise NotImplementedError
 
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied
+from trueneg.core.errors import InputError
+from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, check_names
 
 __all__ = ["Mahalanobis"]
 
 _NUMBER = re.compile(r"^class (\d+) ")
+_NOT_HERE = ("net", "layers", "widths", "eps", "input_std")
 
 
 class Mahalanobis(Kind):
-    """Distances to class means under one covariance; of images at each stage of the encoder, none of them weighed."""
+    """Distances to class means under one covariance; of images at each stage of the encoder, weighed where asked."""
 
     column = "score"
     rejects = True
@@ -28,7 +30,14 @@ class Mahalanobis(Kind):
         from trueneg.reject import MahalanobisDetector
 
         super().__init__(setting)
-        self.model = applied(MahalanobisDetector(), setting.params, but=("net", "layers", "widths", "eps", "input_std"))
+        params = dict(setting.params)
+        self.weighs = params.pop("weigh", False)
+        if not isinstance(self.weighs, bool):
+            msg = f"--set weigh={self.weighs!r}: write true or false"
+            raise InputError(msg)
+        base = MahalanobisDetector()
+        check_names(params, {*base.get_params(deep=False), "weigh"} - {"unknown_label", *_NOT_HERE})
+        self.model: Any = base.set_params(**params)
 
     def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
         """Learn means and the covariance of each layer."""
@@ -40,6 +49,18 @@ class Mahalanobis(Kind):
         named = (_NUMBER.sub(lambda m: f"class {classes[int(m[1])]!r} ", str(one.message)) for one in said)
         self.told.extend(named)
 
+    def weigh(self, known: Any, unknown: Any) -> str:
+        """Weigh the layers by a logistic regression, the paper's section 2.2."""
+        from trueneg.reject import FeatureEnsembleDetector
+
+        if len(self.widths) < 2:
+            raise InputError("--set weigh=true weighs the stages of the image encoder: it needs images")
+        self.model = FeatureEnsembleDetector(self.model, random_state=self.setting.seed).fit_layers(
+            self.model, known=known, unknown=unknown
+        )
+        found = ", ".join(f"{w:.2g}" for w in self.model.weights_)
+        return f"stages weighed on {len(known):,} rows of known classes and {len(unknown):,} of none: {found}"
+
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold so that the share of known rows to keep is kept."""
         self.model.calibrate(X, target_tpr=self.setting.keep)
@@ -48,20 +69,22 @@ class Mahalanobis(Kind):
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return the nearest class, or that it is none, and the score."""
         scores = self.model.score_samples(X)
-        labels = np.asarray(classes, dtype=object)[self.model.closest_class(X)]
+        base = self.model.base_ if self.weighs else self.model
+        labels = np.asarray(classes, dtype=object)[base.closest_class(X)]
         unknown = self.unknown_among(classes)
         labels[~(scores >= float(self.model.threshold_))] = unknown
         return Answer(labels, scores, unknown)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the detector's own arrays."""
-        return {}, self.model.to_state()
+        return {"weighed": self.weighs}, self.model.to_state()
 
     @classmethod
     def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Mahalanobis:
         """Return the fitted rejecter."""
-        from trueneg.reject import MahalanobisDetector
+        from trueneg.reject import FeatureEnsembleDetector, MahalanobisDetector
 
         found = cls(Setting())
-        found.model = MahalanobisDetector.from_state(arrays)
+        found.weighs = bool(about.get("weighed", False))
+        found.model = (FeatureEnsembleDetector if found.weighs else MahalanobisDetector).from_state(arrays)
         return found
