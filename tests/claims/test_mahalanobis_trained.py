@@ -12,7 +12,7 @@ from trueneg.core.intervals import Estimate
 from trueneg.core.nets import ResNet
 from trueneg.core.training import seeded
 
-_ADDED = "two classes added, 100 rows each"
+_ADDED = "two classes added, 1000 rows each"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_it_is_not_run_without_being_asked_to():
 @pytest.mark.parametrize(
     ("part", "spoiled"),
     [
-        ("above the logits", {"softmax": 0.78}),
+        ("above the logits, far", {"softmax": 0.78}),
         ("as good as the best layer", {"body.stage1": 0.95}),
         ("bears flipped labels", {"layers": 0.95}),
         ("classes added", {"add_class, paper, gap": 0.01}),
@@ -55,7 +55,8 @@ def test_each_part_of_the_statement_can_fail(part, spoiled):
     def shown(spoiled):
         ways = {way: Estimate(v, v, v, 0.95, "given", 1) for way, v in (good | gaps | spoiled).items()}
         flat = {way: Estimate(v, v, v, 0.95, "given", 1) for way, v in good.items()}
-        return MahalanobisTrained()._parts({"noise": ways}, {"noise": flat}, {_ADDED: ways}, "layers")
+        clean, dirty = dict.fromkeys(FAR, ways), dict.fromkeys(FAR, flat)
+        return MahalanobisTrained()._parts(clean, dirty, {_ADDED: ways}, "layers")
 
     assert all(shown({}).values())
     assert not shown(spoiled)[part]
