@@ -154,6 +154,27 @@ def test_a_graph_of_few_labels_needs_no_row_of_all_vertices_for_each(monkeypatch
     np.testing.assert_array_equal(whole, MetricLabelSpace.from_graph(edges, labels=labels).matrix)
 
 
+@pytest.mark.parametrize("shape", ["path", "star", "random", "comb", "two"])
+def test_distances_of_pairs_are_those_of_paths(shape):
+    """Protects pairs in deep and in broad trees: climbing chain by chain meets where the two paths meet."""
+    n = 2 if shape == "two" else 60
+    rng = np.random.default_rng(0)
+    before = {
+        "path": lambda i: i - 1,
+        "two": lambda i: 0,
+        "star": lambda i: 0,
+        "random": lambda i: int(rng.integers(i)),
+        "comb": lambda i: i - 1 if i % 2 == 0 else max(0, i - 2),
+    }[shape]
+    name = rng.permutation(n)
+    edges = [(name[before(i)], name[i]) for i in range(1, n)]
+    lengths = rng.uniform(0.1, 3, n - 1)
+    space = MetricLabelSpace.from_tree(edges, lengths=lengths)
+    a, b = (x.ravel() for x in np.meshgrid(np.arange(n), np.arange(n)))
+    graph = MetricLabelSpace.from_graph(edges, lengths=lengths).matrix
+    np.testing.assert_allclose(space.distances(a, b), graph[a, b], atol=1e-12)
+
+
 def test_equal_distances_give_the_most_probable_label():
     """Protects the limit: with nothing known about the labels the rule is the usual one."""
     rng = np.random.default_rng(0)

@@ -102,20 +102,36 @@ class Tree:
 
     def distances(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the lengths of the paths between the places a and b, both (n,)."""
-        a, b, depth = a.copy(), b.copy(), self.depth()
+        a, b, depth, top = a.copy(), b.copy(), self.depth(), self._tops()
         total = depth[a] + depth[b]
-        left = np.flatnonzero(a != b)
+        left = np.flatnonzero(top[a] != top[b])
         while len(left):
-            # The later place is never above the other one: it climbs.
-            up = a[left] > b[left]
-            a[left[up]], b[left[~up]] = self.parent[a[left[up]]], self.parent[b[left[~up]]]
-            left = left[a[left] != b[left]]
-        return np.asarray(np.maximum(total - 2 * depth[a], 0.0))
+            # The chain that starts later never starts above the other one: it is climbed, at most log2(N) times.
+            up = top[a[left]] > top[b[left]]
+            a[left[up]], b[left[~up]] = self.parent[top[a[left[up]]]], self.parent[top[b[left[~up]]]]
+            left = left[top[a[left]] != top[b[left]]]
+        return np.asarray(np.maximum(total - 2 * depth[np.minimum(a, b)], 0.0))
+
+    def _tops(self) -> NDArray[np.int64]:
+        """Return where the chain of each place starts, (N,): a chain goes on to the child with most places below."""
+        size = self.members_below(np.ones(len(self.parent), np.bool_))
+        rising = 1 + np.argsort(size[1:], kind="stable")
+        heavy = np.full(len(self.parent), -1)
+        heavy[self.parent[rising]] = rising  # the last one written is the largest
+        top = np.arange(len(self.parent))
+        (compiled(_top_loop) or _top_loop)(self.parent, heavy, top)
+        return top
 
 
 def _depth_loop(parent, length, depth):  # noqa: ANN001, ANN202 - compiled
     for i in range(1, len(parent)):
         depth[i] = depth[parent[i]] + length[i]
+
+
+def _top_loop(parent, heavy, top):  # noqa: ANN001, ANN202 - compiled
+    for i in range(1, len(parent)):
+        if heavy[parent[i]] == i:
+            top[i] = top[parent[i]]
 
 
 def _count_loop(parent, below):  # noqa: ANN001, ANN202 - compiled
