@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trueneg.core.errors import InputError
-from trueneg.heads import PrototypeClassifier, choose_alpha, compare_episodes, incremental_report
+from trueneg.heads import PrototypeClassifier, choose_alpha, compare_episodes, incremental_report, session_report
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -117,6 +117,21 @@ def episodes(n_base=12, n_new=10):
     return (X[old & even], y[old & even]), (X[old & ~even], y[old & ~even]), (X[~old], y[~old])
 
 
+def test_a_run_of_sessions_is_its_reports_and_the_drop():
+    """Protects the protocol: each session has its report, the first none, and the drop is that of the accuracy."""
+    base, grown = (["a", "b", "a", "b"], ["a", "b", "a", "a"]), (["a", "b", "c", "d"], ["a", "a", "a", "d"])
+    found = session_report([base, grown], ["a", "b"], random_state=0)
+    assert found.sessions[0] is None
+    assert found.sessions[1] == incremental_report(*grown, ["a", "b"], random_state=np.random.default_rng(0))
+    assert [e.value for e in found.accuracy] == [0.75, 0.5]
+    drop = found.performance_drop
+    assert drop.value == pytest.approx(0.25)
+    # Newcombe (1998): the limits of the two shares, by Wilson, put together.
+    (l1, u1), (l2, u2) = ((e.low, e.high) for e in found.accuracy)
+    assert drop.low == pytest.approx(0.25 - np.sqrt((0.75 - l1) ** 2 + (u2 - 0.5) ** 2))
+    assert drop.high == pytest.approx(0.25 + np.sqrt((u1 - 0.75) ** 2 + (0.5 - l2) ** 2))
+
+
 def test_episodes_are_paired_and_leave_the_heads_alone():
     """Protects the comparison: a head against itself differs by exactly nothing, and one seed gives one answer."""
     plain, teen = PrototypeClassifier(calibration=None), PrototypeClassifier()
@@ -169,6 +184,7 @@ BAD = {
     "no new rows": (lambda: incremental_report(["a"], ["a"], ["a"]), "no row of a new class"),
     "no base rows": (lambda: incremental_report(["a"], ["a"], ["b"]), "no row of a base class"),
     "lengths": (lambda: incremental_report(["a"], ["a", "b"], ["b"]), "one label a row"),
+    "one session": (lambda: session_report([(["a"], ["a"])], ["a"]), "the base session and one or more"),
     "too few ways": (lambda: compare_episodes(FITTED, FITTED, *episodes(n_new=2)), "as many new classes"),
     "no new class": (lambda: compare_episodes(FITTED, FITTED, (X, Y), (X, Y), (X[:0], Y[:0])), "there are 0 classes"),
     "new and base": (

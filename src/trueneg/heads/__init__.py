@@ -15,6 +15,7 @@ _PUBLIC = {
     "IncrementalReport": "teen",
     "MetricLabelSpace": "loki",
     "PrototypeClassifier": "teen",
+    "SessionReport": "teen",
     "TsetlinMachineClassifier": "tsetlin",
     "TsetlinMachineSearch": "tsetlin",
     "choose_alpha": "teen",
@@ -33,6 +34,7 @@ _PUBLIC = {
     "random_tree": "loki",
     "regime_advice": "naive_bayes",
     "sample_complexity_curve": "naive_bayes",
+    "session_report": "teen",
     "squared_distance_error": "loki",
 }
 __all__ = sorted(_PUBLIC)

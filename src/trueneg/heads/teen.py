@@ -8,6 +8,7 @@ new prototype the base prototypes, weighted by a softmax of their cosines with i
 - :class:`PrototypeClassifier`: plain or calibrated, with ``partial_fit`` of new labels, and what each one leans on.
 - :func:`incremental_report`, :class:`IncrementalReport`: accuracy on base and new classes, harmonic mean, new rows
   taken for base classes.
+- :func:`session_report`, :class:`SessionReport`: the same session by session, and the performance drop.
 - :func:`compare_episodes`, :class:`EpisodeComparison`: two heads, paired, on N-way K-shot episodes.
 - :func:`choose_alpha`: how much to calibrate, by the base classes alone.
 """
@@ -17,9 +18,11 @@ from __future__ import annotations
 from trueneg.heads._teen.episodes import (
     EpisodeComparison,
     IncrementalReport,
+    SessionReport,
     choose_alpha,
     compare_episodes,
     incremental_report,
+    session_report,
 )
 from trueneg.heads._teen.prototypes import PrototypeClassifier
 
@@ -27,7 +30,9 @@ __all__ = [
     "EpisodeComparison",
     "IncrementalReport",
     "PrototypeClassifier",
+    "SessionReport",
     "choose_alpha",
     "compare_episodes",
     "incremental_report",
+    "session_report",
 ]

@@ -13,7 +13,15 @@ from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, bootstrap, wilson
 from trueneg.heads._teen.prototypes import PrototypeClassifier
 
-__all__ = ["EpisodeComparison", "IncrementalReport", "choose_alpha", "compare_episodes", "incremental_report"]
+__all__ = [
+    "EpisodeComparison",
+    "IncrementalReport",
+    "SessionReport",
+    "choose_alpha",
+    "compare_episodes",
+    "incremental_report",
+    "session_report",
+]
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ def incremental_report(
 ) -> IncrementalReport:
     """Report accuracy on base and new classes, their harmonic mean and the confusion between the two.
 
-    Call it after each session to follow a model; the performance drop is the difference of two ``accuracy``.
+    Call it after one session; :func:`session_report` sums up a run of them.
 
     Parameters
     ----------
@@ -103,6 +111,76 @@ def incremental_report(
         share(into_base, ~base),
         share(~into_base, base),
     )
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """What a model gets right as new classes come, session by session.
+
+    Attributes
+    ----------
+    accuracy : tuple of Estimate
+        On all rows of each session's test.
+    sessions : tuple of IncrementalReport or None
+        Of each session; None where it has no new class, as the first.
+    performance_drop : Estimate
+        Accuracy in the first session minus that in the last, with Newcombe's interval of two shares as if their rows
+        were others: where the rows of the first are among the last, it is too wide rather than too narrow.
+    """
+
+    accuracy: tuple[Estimate, ...]
+    sessions: tuple[IncrementalReport | None, ...]
+    performance_drop: Estimate
+
+
+def session_report(
+    sessions: Sequence[tuple[ArrayLike, ArrayLike]],
+    base_classes: ArrayLike,
+    *,
+    level: float = 0.95,
+    random_state: int | np.random.Generator | None = None,
+) -> SessionReport:
+    """Report a run of sessions: accuracy, base and new classes apart, and the performance drop.
+
+    Parameters
+    ----------
+    sessions : sequence of (array-like (n,), array-like (n,))
+        True and predicted labels after each session, the base session first; two or more.
+    base_classes : array-like of shape (B,)
+        Such as ``base_classes_``.
+    level : float, default=0.95
+        Coverage.
+    random_state : int, Generator or None, default=None
+        Seed of the bootstraps.
+
+    Returns
+    -------
+    SessionReport
+        Each figure with its interval.
+
+    Raises
+    ------
+    InputError
+        On fewer than two sessions, and as :func:`incremental_report`.
+    """
+    if len(sessions) < 2:
+        msg = f"{len(sessions)} sessions: give the base session and one or more after it."
+        raise InputError(msg)
+    rng = np.random.default_rng(random_state)
+    found: list[IncrementalReport | None] = []
+    accuracy = []
+    for y_true, y_pred in sessions:
+        true, said = np.asarray(y_true), np.asarray(y_pred)
+        plain = true.shape == said.shape and bool(len(true)) and bool(np.isin(true, base_classes).all())
+        report = None if plain else incremental_report(true, said, base_classes, level=level, random_state=rng)
+        found.append(report)
+        share = wilson(int((true == said).sum()), len(true), level=level) if report is None else report.accuracy
+        accuracy.append(share)
+    first, last = accuracy[0], accuracy[-1]
+    drop = first.value - last.value
+    low = drop - float(np.hypot(first.value - first.low, last.high - last.value))
+    high = drop + float(np.hypot(first.high - first.value, last.value - last.low))
+    return SessionReport(tuple(accuracy), tuple(found), Estimate(drop, low, high, level, "Newcombe", last.n))
 
 
 def _harmonic(right: NDArray[Any], base: NDArray[Any]) -> float:
