@@ -236,6 +236,7 @@ def test_every_public_name_is_tried():
         "check_probabilities",
         "encode_labels",
         "refuse_in_sample",
+        "refuse_not_finite",
         "resampled",
         "trusted_flags",
     }
