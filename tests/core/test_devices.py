@@ -55,7 +55,7 @@ AWAY = {
     "outputs": lambda d: outputs(small(), X, device=d),
     "train": lambda d: train(small(), X, Y, device=d),
     "mahalanobis": lambda d: MahalanobisDetector(small(), device=d).fit(X, Y),
-    "mahalanobis, step": lambda d: MahalanobisDetector(small(), eps=0.1).fit(X, Y).set_params(device=d).score_samples(X),
+    "step": lambda d: MahalanobisDetector(small(), eps=0.1).fit(X, Y).set_params(device=d).score_samples(X),
     "odin": lambda d: odin_scores(small(), X, device=d),
     "attack": lambda d: fgsm(nn.Flatten(), np.zeros((2, 1, 3, 2)), device=d),
     "open set": lambda d: OpenSetClassifier(small(), device=d).fit(X, Y),

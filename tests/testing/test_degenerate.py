@@ -168,6 +168,7 @@ CALLS = {
     "matched": lambda c: intervals.matched(c.score, -c.score, c.positive, at="fpr", value=0.1),
     "sweep": lambda c: intervals.sweep(c.positive, c.score),
     "top_k": lambda c: neighbors.top_k(c.X, c.X, 3, exclude=np.arange(len(c.y))),
+    "Pool": lambda c: neighbors.top_k(c.X, neighbors.Pool(c.X), 3),
     "top_k, groups": lambda c: neighbors.top_k(c.X, c.X, 3, query_groups=c.groups, pool_groups=c.groups),
     "top_k, zero vectors": lambda c: neighbors.top_k(0 * c.X, 0 * c.X, 50, metric="euclidean"),
     "shard_top_k": _shards,

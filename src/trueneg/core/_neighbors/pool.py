@@ -50,7 +50,7 @@ class Pool:
         return f"Pool({self._side.n:,} x {self._side.d}, {self._side.x.dtype})"
 
     def _marked(self) -> int:
-        return zlib.crc32(np.ascontiguousarray(self._side.x[self._look]).view(np.uint8).ravel())
+        return zlib.crc32(np.ascontiguousarray(self._side.x[self._look]).tobytes())
 
     def side(self) -> Side:
         """Return the rows for one search, with what was measured.

@@ -108,12 +108,16 @@ def _time(product: Product, rows: tuple[NDArray[np.float32], NDArray[np.float32]
         spent = min(_clock(lambda: product.into(one, two, out)) for _ in range(_TRIES))
     except RuntimeError:  # this torch has no such product on this processor
         return np.inf
-    first, second = (_widened(side[:_SAMPLE]) if half else side[:_SAMPLE] for side in (one, two))
+    first, second = (_plain(side[:_SAMPLE]) for side in (one, two))
     exact = first.astype(np.float64) @ second.T.astype(np.float64)
-    got = out[:_SAMPLE, :_SAMPLE]
-    got = _widened(np.ascontiguousarray(got)) if half else got
+    got = _plain(np.ascontiguousarray(out[:_SAMPLE, :_SAMPLE]))
     off = np.abs(got - exact) - product.grain * np.abs(exact)
     return spent if off.max() <= (rows[0].shape[1] + 24) * _UNIT * 1.1 else np.inf
+
+
+def _plain(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return rows as float32, whatever the product took."""
+    return _widened(rows) if rows.dtype == np.int16 else rows
 
 
 def _clock(work: Callable[[], None]) -> float:
