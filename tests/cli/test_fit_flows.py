@@ -73,6 +73,7 @@ def test_a_model_without_a_threshold_says_so(run, tmp_path):
     [
         (["train.csv", "--label", "Label"], "did you mean ' Label'?"),
         (["train.csv"], "--label ' Label'"),
+        (["narrow.csv", "--recalibrate", "m"], "there is no column ' Total Bytes'"),
         (["train.csv", "--clean", "--label", " Label"], "leave out --label"),
         (["attacks.csv", "--recalibrate", "m"], "no row has the label 'BENIGN'"),
         (["header.csv", "--recalibrate", "m"], "it has no rows"),
@@ -95,6 +96,7 @@ def made(run, tmp_path_factory):
     _flows(where / "train.csv")
     _flows(where / "attacks.csv", 400, attacks=1.0)
     (where / "header.csv").write_text((where / "train.csv").read_text().splitlines()[0] + "\n")
+    (where / "narrow.csv").write_text("a,b\n1,2\n")
     for name in ("m", "old"):
         assert run("fit", "intrusion", "train.csv", "--label", " Label", "--out", name, cwd=where).returncode == 0
     stored = (where / "old" / "intrusion.json").read_text()

@@ -57,13 +57,13 @@ def known_column(name: str, names: Sequence[str], where: str) -> str:
     close = close or [c for c in names if c.lower() == str(name).lower()]
     listed = ", ".join(map(quoted, close or list(names)[:10]))
     tail = f"did you mean {listed}?" if close else f"its columns are {listed}" + (" ..." if len(names) > 10 else "")
-    msg = f"{where}: there is no column {one_line(name, 60)!r}; {tail}"
+    msg = f"{where}: there is no column {quoted(str(name), 60)}; {tail}"
     raise InputError(msg)
 
 
-def quoted(name: str) -> str:
+def quoted(name: str, limit: int = 40) -> str:
     """Return a column's name in quotes, blanks at its ends kept: without them it is another name."""
-    short = one_line(name, 40)
+    short = one_line(name, limit)
     return repr(name) if name.strip() == short else repr(short)
 
 
