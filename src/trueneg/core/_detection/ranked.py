@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from trueneg.core._intervals.inputs import vector_of
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
 
-__all__ = ["Ranked", "area", "resampled", "truth_of"]
+__all__ = ["Ranked", "area", "resampled", "resampled_all", "truth_of"]
 
 
 def area(height: NDArray[np.float64], width: NDArray[np.float64]) -> float:
@@ -79,16 +80,20 @@ class Ranked:
         among : ndarray of bool of shape (n,) or None, default=None
             Count only these known rows; the share stays one of all known rows.
         """
-        w = np.ones(len(self.order)) if weight is None else weight
-        hit = w * self.known
-        total, other = hit.sum(), (w * ~self.known).sum()
+        w = np.ones(len(self.order)) if weight is None else weight[self.order]
+        hit = w * self._ranked_known
+        cut: Any = slice(None) if len(self.ends) == len(self.order) else self.ends
+        kept, passed = np.cumsum(hit), np.cumsum(w - hit)
+        total, other = float(kept[-1]), float(passed[-1])
         if total <= 0 or other <= 0:
             return None
         if among is not None:
-            hit = hit * among
-        tpr = np.append(0.0, np.cumsum(hit[self.order])[self.ends]) / total
-        fpr = np.append(0.0, np.cumsum((w * ~self.known)[self.order])[self.ends]) / other
-        return tpr, fpr
+            kept = np.cumsum(hit * among[self.order])
+        return np.append(0.0, kept[cut]) / total, np.append(0.0, passed[cut]) / other
+
+    @cached_property
+    def _ranked_known(self) -> NDArray[np.bool_]:
+        return self.known[self.order]
 
 
 def resampled(
@@ -107,6 +112,20 @@ def resampled(
     stat : callable
         ``stat(weights or None) -> float``; NaN where a resample of groups lacks one kind.
     """
+    options: dict[str, Any] = {"groups": groups, "n_boot": n_boot, "level": level, "random_state": random_state}
+    return resampled_all(lambda weight: (stat(weight),), known, **options)[0]
+
+
+def resampled_all(
+    stats: Callable[[NDArray[np.float64] | None], Any],
+    known: NDArray[np.bool_],
+    *,
+    groups: ArrayLike | None,
+    n_boot: int,
+    level: float,
+    random_state: int | np.random.Generator | None,
+) -> list[Estimate]:
+    """Bootstrap several figures of the same weights, as :func:`resampled` does one."""
     normal_quantile(level)
     if n_boot < 2:
         msg = f"n_boot={n_boot}: at least 2 resamples are needed, 1000 for a 95 % interval."
@@ -123,7 +142,8 @@ def resampled(
         if len(names) < 2:
             raise InputError("there is one group only: resampling groups needs two or more; leave groups out for rows.")
     parts = [np.flatnonzero(known), np.flatnonzero(~known)]
-    draws = np.empty(n_boot)
+    values = np.asarray(stats(None), dtype=np.float64)
+    draws = np.empty((n_boot, len(values)))
     for b in range(n_boot):
         if codes is None:
             weight = np.zeros(n)
@@ -132,16 +152,18 @@ def resampled(
         else:
             k = int(codes.max()) + 1
             weight = np.bincount(rng.integers(0, k, k), minlength=k)[codes].astype(np.float64)
-        draws[b] = stat(weight)
-    lost = int(np.isnan(draws).sum())
+        draws[b] = stats(weight)
+    lost = int(np.isnan(draws).any(axis=1).sum())
     if lost * 2 > n_boot:
         msg = f"{lost} of {n_boot} resamples of groups lack known or unknown rows: give more groups of each."
         raise InputError(msg)
     tail = (1 - level) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail])
-    value = float(stat(None))
+    lows, highs = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     words = "bootstrap of groups" if codes is not None else "stratified bootstrap"
     if lost:
         words += f", undefined on {lost} of {n_boot} resamples"
     units = n if codes is None else int(codes.max()) + 1
-    return Estimate(value, min(float(low), value), max(float(high), value), level, words, units)
+    return [
+        Estimate(float(v), float(min(low, v)), float(max(high, v)), level, words, units)
+        for v, low, high in zip(values, lows, highs, strict=True)
+    ]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._detection.ranked import Ranked, resampled, truth_of
-from trueneg.core._detection.ranking import Seed, aupr, auroc, detection_accuracy, fpr_at_tpr
+from trueneg.core._detection.ranked import Ranked, area, resampled, resampled_all, truth_of
+from trueneg.core._detection.ranking import Seed, auroc
 from trueneg.core._intervals.inputs import vector_of
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, wilson
@@ -219,12 +219,21 @@ def novelty_report(
     -------
     NoveltyReport
     """
-    shared: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot}
-    shared["random_state"] = np.random.default_rng(random_state)
-    return NoveltyReport(
-        auroc(known, scores, **shared),
-        fpr_at_tpr(known, scores, **shared),
-        detection_accuracy(known, scores, **shared),
-        aupr(known, scores, **shared),
-        aupr(known, scores, positive="unknown", **shared),
-    )
+    ranked = Ranked.of(known, scores)
+
+    def figures(weight: NDArray[np.float64] | None) -> Any:
+        shares = ranked.shares(weight)
+        if shares is None:
+            return (math.nan,) * 5
+        tpr, fpr = shares
+        w = np.ones(len(ranked.known)) if weight is None else weight
+        hit, miss = tpr * (w * ranked.known).sum(), fpr * (w * ~ranked.known).sum()
+        kept = np.diff(tpr) @ (hit[1:] / np.maximum(hit[1:] + miss[1:], 1e-300))
+        # From the other end: unknown rows, the least familiar first.
+        left, wrong = miss[-1] - miss[:-1], hit[-1] - hit[:-1]
+        refused = np.diff(fpr) @ (left / np.maximum(left + wrong, 1e-300))
+        return area(tpr, fpr), fpr[np.argmax(tpr >= 0.95 - 1e-12)], (tpr + 1 - fpr).max() / 2, kept, refused
+
+    options: dict[str, Any] = {"level": level, "n_boot": n_boot, "random_state": random_state}
+    found = resampled_all(figures, ranked.known, groups=groups, **options)
+    return NoveltyReport(auroc(known, scores, level=level) if groups is None else found[0], *found[1:])
