@@ -16,6 +16,8 @@ It needs no training, may name a label that was never observed, and errs by less
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from trueneg.core.lazy import loader
 from trueneg.heads._loki.classifier import GeometryAwareClassifier
 from trueneg.heads._loki.locus import is_locus_cover, locus, locus_cover, next_class
@@ -23,7 +25,10 @@ from trueneg.heads._loki.predict import expected_squared_distance, frechet_predi
 from trueneg.heads._loki.space import MetricLabelSpace
 from trueneg.heads._loki.study import ErrorAt, error_study, random_tree
 
-__all__ = [  # noqa: F822 - one is loaded on demand
+if TYPE_CHECKING:
+    from trueneg.heads._loki.layer import FrechetLayer
+
+__all__ = [
     "ErrorAt",
     "FrechetLayer",
     "GeometryAwareClassifier",
