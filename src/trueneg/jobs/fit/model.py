@@ -84,7 +84,7 @@ class Model:
     def gaps(self, arrow: Any) -> dict[str, int]:
         """Return how many of an Arrow table's rows have no finite number in a column, by column with any."""
         of = self.features if isinstance(self.features, DenseFeatures) else self.fitted
-        return {} if of.encoder is None else of.encoder.gaps(arrow)
+        return {} if of.encoder is None else of.encoder.gaps(arrow.select(of.encoder.columns_))
 
     def predict(self, arrow: Any, home: Path | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Return labels, and margins of a head (the best class above the next) or scores of a rejecter."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import wilson
-from trueneg.data.readers import format_of, one_line
+from trueneg.data.readers import format_of, known_column, one_line
+from trueneg.data.times import Clock
 from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.kinds.base import Kind, told_of
 from trueneg.jobs.fit.model import Model
@@ -64,9 +66,16 @@ def recalibrate(name: str, path: Path, folder: Path) -> Model:
 
 
 class Watch:
-    """Sums up a stream of answers: how many of each label, and alarms against a budget."""
+    """Sums up a stream of answers: how many of each label, and alarms against a budget.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock : Clock or None
+        Of the column of times, where :func:`predict` is given one: alarms are then told by the hour.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock
         self.counts: dict[str, int] = {}
         self.unknown: str | None = None
         self.meter: Any = None
@@ -85,7 +94,7 @@ class Watch:
             model = kind.model  # type: ignore[attr-defined]
             self.meter = model.meter() if self.meter is None else self.meter
             self.silent = not np.isfinite(model.threshold_)
-            self.meter.update(answer.score < model.threshold_, kind.unseen)
+            self.meter.update(answer.score < model.threshold_, kind.unseen, answer.times)
 
     def lines(self, hours: float | None) -> list[str]:
         """Return what to tell."""
@@ -108,6 +117,8 @@ class Watch:
         if hours is not None:
             found, allowed = meter.per_hour(hours)
             told.append(f"{found} alarms an hour; the budget is {allowed:.4g} an hour if all are normal")
+        if self.clock is not None:
+            told += self._hourly(self.clock)
         if meter.over_budget:
             told.append("above the budget beyond chance: attacks, or traffic the threshold does not know")
         if meter.drifted:
@@ -118,6 +129,30 @@ class Watch:
             )
         return told
 
+    def _hourly(self, clock: Clock) -> list[str]:
+        found = self.meter.hourly()
+        often = "1 hour" if found.hours == 1 else f"{found.hours:,} hours"
+        told = [
+            f"{found.average} alarms an hour over the {often} with rows; the budget is {found.allowed:.4g} an "
+            "hour if all are normal"
+        ]
+        if found.busiest_alarms:
+            start = np.datetime64(found.busiest, "s").item()
+            zone = " UTC" if clock.utc_ else ""
+            read = f" (dates read {clock.order_.replace('-', ' ')})" if clock.deduced_ else ""
+            allowed = f"{self.meter.rate * found.busiest_flows:.4g}"
+            told += [
+                f"busiest hour: {start:%Y-%m-%d %H:%M}{zone}{read}, {found.busiest_alarms:,} alarms of "
+                f"{found.busiest_flows:,} rows; the budget is {allowed} if all are normal",
+                f"{found.above:,} of {often} above the budget if all are normal, {found.beyond_chance:,} beyond chance",
+            ]
+        if found.untimed:
+            told.append(
+                f"{found.untimed:,} rows without a time that can be read: their {found.untimed_alarms:,} alarms count "
+                "in the average, and in no hour"
+            )
+        return told
+
 
 def predict(
     path: str | Path,
@@ -125,6 +160,7 @@ def predict(
     out: str | Path,
     *,
     id: str | None = None,  # noqa: A002
+    clock: Clock | None = None,
     on_batch: Callable[[Any, Kind], None] | None = None,
     progress: Progress | None = None,
 ) -> int:
@@ -141,6 +177,8 @@ def predict(
         ``margin`` (of a head) or ``score`` (of a rejecter, higher = more familiar).
     id : str or None
         A column to carry over.
+    clock : Clock or None
+        Of a column of times, which is looked at once before rows are labelled; the answers then hold its times.
     on_batch : callable or None
         Called with the answer to each batch and the head.
     progress : callable or None
@@ -164,13 +202,16 @@ def predict(
     model = Model.load(folder)
     source = open_source(path)
     extra = _carried(model, source, id)
+    wanted = list(dict.fromkeys([*model.features.columns, *extra, *_timed(source, clock)]))
     fields = [pa.field("row", pa.int64()), *(pa.field(c, source.type_of(c)) for c in extra)]
     fields += [pa.field("predicted", pa.string()), pa.field(model.fitted.column, pa.float64())]
     schema = pa.schema(fields)
     done = 0
     with atomic(out) as file, open_sink(file, out, schema, Manner(kind, compression)) as sink:
-        for table in source.batches(list(dict.fromkeys([*model.features.columns, *extra]))):
+        for table in source.batches(wanted):
             answer = _said(model, table, source, done)
+            if clock is not None:
+                answer = replace(answer, times=clock.seconds(table.column(clock.column)))
             columns = [
                 pa.array(np.arange(done, done + len(answer.labels))),
                 *(table.column(c).combine_chunks() for c in extra),
@@ -198,8 +239,6 @@ def _said(model: Model, table: Any, source: Source, done: int) -> Any:
 
 def _carried(model: Model, source: Source, key: str | None) -> list[str]:
     """Check the columns and return those carried over."""
-    from trueneg.data.readers import known_column
-
     where = one_line(source.path)
     given = source.names
     if given == [EMBEDDING] and model.features.columns != given:
@@ -212,3 +251,13 @@ def _carried(model: Model, source: Source, key: str | None) -> list[str]:
     if key is not None:
         return [known_column(key, given, where)]
     return [FILE] if given[:1] == [FILE] and source.path.is_dir() else []
+
+
+def _timed(source: Source, clock: Clock | None) -> list[str]:
+    """Let the clock look at its column, before any row is labelled, and return the column."""
+    if clock is None:
+        return []
+    where = one_line(source.path)
+    known_column(clock.column, source.names, where)
+    clock.learn(source.batches([clock.column]), where)
+    return [clock.column]

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
+from trueneg.reject._intrusion.hours import HourCounts, HourlyAlarms
 
 __all__ = ["AlarmBudget", "AlarmMeter", "exact_share", "flows_needed"]
 
@@ -148,10 +149,24 @@ class AlarmMeter:
     flows: int = field(default=0, init=False)
     alarms: int = field(default=0, init=False)
     unseen: int = field(default=0, init=False)
+    _hours: HourCounts = field(default_factory=HourCounts, init=False, repr=False, compare=False)
 
-    def update(self, alarms: ArrayLike, unseen: ArrayLike | None = None) -> AlarmMeter:
-        """Add a batch: which of its flows raised an alarm, and which hold a category that was never learned."""
+    def update(self, alarms: ArrayLike, unseen: ArrayLike | None = None, times: ArrayLike | None = None) -> AlarmMeter:
+        """Add a batch, in any order of time.
+
+        Parameters
+        ----------
+        alarms : array-like of bool, (n,)
+            Which of its flows raised an alarm.
+        unseen : array-like of bool, (n,), optional
+            Which hold a category that was never learned.
+        times : array-like, (n,), optional
+            When each flow was: seconds since 1970 (or any other start), or datetime64; NaN or NaT where not known. For
+            :meth:`hourly`, which keeps two counts an hour.
+        """
         a = np.asarray(alarms, dtype=bool)
+        if times is not None:
+            self._hours.update(times, a)
         self.flows += len(a)
         self.alarms += int(a.sum())
         self.unseen += 0 if unseen is None else int(np.asarray(unseen, dtype=bool).sum())
@@ -174,6 +189,10 @@ class AlarmMeter:
         high = float(gammaincinv(k + 1, 0.975)) / hours
         return Estimate(k / hours, low, high, 0.95, "exact Poisson", k), self.rate * self.flows / hours
 
+    def hourly(self) -> HourlyAlarms:
+        """Return the alarms by the hour of the times given: average, busiest hour, and hours above the budget."""
+        return self._hours.summary(self.rate, self.flows, self.alarms)
+
     @property
     def over_budget(self) -> bool:
         """Whether alarms are above the budget beyond chance: attacks, or traffic that the threshold does not know."""
@@ -191,4 +210,6 @@ class AlarmMeter:
             found["share"], found["unseen"] = self.share, exact_share(self.unseen, self.flows)
         if hours is not None:
             found["per_hour"], found["allowed_per_hour"] = self.per_hour(hours)
+        if self._hours.counts:
+            found["hourly"] = self.hourly()
         return {**found, "over_budget": self.over_budget, "drifted": self.drifted}

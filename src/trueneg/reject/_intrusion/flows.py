@@ -238,7 +238,7 @@ def _column(values: Any, name: str) -> Any:
             values = pa.concat_arrays(values.chunks)
     kind = values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
-        return pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False)
+        return pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     if pa.types.is_dictionary(kind):
         values = values.dictionary_decode()
     try:

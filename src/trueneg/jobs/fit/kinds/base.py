@@ -48,13 +48,15 @@ class Setting:
 class Answer:
     """What is said of rows: ``labels`` (n,) text, ``score`` (n,), and the label of "none of these", if it has one.
 
-    ``gaps`` counts rows without a finite number, by column: the column's mean stood for it.
+    ``gaps`` counts rows without a finite number, by column: the column's mean stood for it. ``times`` (n,) are seconds
+    since 1970, NaN where not known, if a column of them was named.
     """
 
     labels: NDArray[Any]
     score: NDArray[np.float64]
     unknown: str | None = None
     gaps: Mapping[str, int] = field(default_factory=dict)
+    times: NDArray[np.float64] | None = None
 
 
 class Kind:
