@@ -121,6 +121,30 @@ def test_groups_widen_the_interval():
     assert rates.hter.high - rates.hter.low > 2 * (alone.hter.high - alone.hter.low)
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_report_is_its_five_figures(grouped):
+    """One resample serves all figures: each has the value it has alone, and, drawn alike, the same interval."""
+    rng = np.random.default_rng(3)
+    known = rng.random(400) < 0.3
+    scores = np.round(rng.normal(size=400) + known, 1)
+    shared = {"groups": rng.integers(0, 30, 400) if grouped else None, "n_boot": 60, "random_state": 0}
+    found = d.novelty_report(known, scores, **shared)
+    alone = {
+        "auroc": d.auroc(known, scores, **shared),
+        "fpr95": d.fpr_at_tpr(known, scores, **shared),
+        "detection_accuracy": d.detection_accuracy(known, scores, **shared),
+        "aupr_in": d.aupr(known, scores, **shared),
+        "aupr_out": d.aupr(known, scores, positive="unknown", **shared),
+    }
+    for name, estimate in alone.items():
+        got = getattr(found, name)
+        assert got.value == pytest.approx(estimate.value, abs=1e-12)
+        assert (got.method, got.n, got.level) == (estimate.method, estimate.n, estimate.level)
+        # Alone, the rows of the unknown ones are drawn first: another draw.
+        if name != "aupr_out" or grouped:
+            assert (got.low, got.high) == pytest.approx((estimate.low, estimate.high), abs=1e-12)
+
+
 def test_attack_rates_are_the_standard_ones():
     """APCER is of the worst attack type, BPCER of real rows, ACER and HTER are means of two."""
     known = np.array([1] * 4 + [0] * 6)
