@@ -62,6 +62,7 @@ CLAIMS: dict[str, str] = {
     "tacred-positive-side": "trueneg.claims.neighbors:PositiveSideClaim",
     "teacher-fusion": "trueneg.claims.adaptive_margin:TeacherFusionClaim",
     "teen-omniglot": "trueneg.claims.teen:TeenOmniglot",
+    "teen-photographs": "trueneg.claims.teen:TeenPhotographs",
     "tsetlin-clinical": "trueneg.claims.tsetlin:TsetlinClinical",
     "tsetlin-newsgroups": "trueneg.claims.tsetlin:TsetlinNewsgroups",
     "tsetlin-reviews": "trueneg.claims.tsetlin:TsetlinReviews",

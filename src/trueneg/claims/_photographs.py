@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
 
-__all__ = ["STAGES", "Encoded", "Pictures", "encoded", "pictures", "stage_values", "stages_of"]
+__all__ = ["STAGES", "Encoded", "Pictures", "decoded", "encoded", "pictures", "stage_values", "stages_of"]
 
 # The last block of each stage of EfficientNet-Lite0; the features before its classifier come after them.
 STAGES = ("blocks.0", "blocks.2", "blocks.4", "blocks.7", "blocks.10", "blocks.14")
@@ -39,10 +39,10 @@ def pictures(learn: int, test: int, odd: int) -> dict[str, Pictures]:
     split, found = np.array(table["split"].to_pylist()), {}
     for name, part, n in (("learn", "train", learn), ("test", "test", test)):
         rows = table.take(rng.permutation(np.flatnonzero(split == part))[:n])
-        found[name] = Pictures(_decoded(rows["image"].to_pylist()), np.array(rows["label"].to_pylist()))
+        found[name] = Pictures(decoded(rows["image"].to_pylist()), np.array(rows["label"].to_pylist()))
     table = pq.read_table(file("tiny_imagenet32_jpeg.parquet"))
     rows = rng.permutation(np.flatnonzero(np.array(table["split"].to_pylist()) == "val"))[:odd]
-    found["Tiny-ImageNet"] = Pictures(_decoded(table.take(rows)["image"].to_pylist()), None)
+    found["Tiny-ImageNet"] = Pictures(decoded(table.take(rows)["image"].to_pylist()), None)
     found["Omniglot"] = Pictures(_drawings(folder("omniglot"), odd // 2, rng), None)
     found["noise"] = Pictures(rng.integers(0, 256, (odd // 2, 32, 32, 3)).astype(np.uint8), None)
     return found
@@ -122,7 +122,7 @@ def encoded() -> tuple[Encoded, Encoded, list[tuple[str, str]]]:
     return learn, test, edges
 
 
-def _decoded(images: Sequence[bytes]) -> NDArray[np.uint8]:
+def decoded(images: Sequence[bytes]) -> NDArray[np.uint8]:
     try:
         from PIL import Image
     except ImportError:
