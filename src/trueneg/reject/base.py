@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from trueneg.core.class_stats import refuse_not_finite
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
+from trueneg.core.rows import checked_rows
 from trueneg.reject.labels import are_known, say_unknown, unknown_of
 from trueneg.reject.threshold import Threshold, find_threshold
 
@@ -136,10 +136,7 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
         if hasattr(X, "detach"):  # a tensor, perhaps with gradients, perhaps of a type that NumPy does not have
             X = X.detach().cpu()
             X = (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
-        rows: NDArray[Any] = validate_data(
-            self, X, reset=reset, dtype=dtype, ensure_all_finite=False, ensure_min_samples=int(reset)
-        )
-        refuse_not_finite(rows)
+        rows: NDArray[Any] = checked_rows(self, X, reset=reset, dtype=dtype, ensure_min_samples=int(reset))
         return rows
 
     def _threshold(self) -> Threshold:

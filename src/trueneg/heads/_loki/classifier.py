@@ -8,17 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from trueneg.core.class_stats import ClassStats, refuse_not_finite
+from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
+from trueneg.core.rows import checked_rows
 from trueneg.heads._loki.predict import expected_squared_distance, frechet_predict
 from trueneg.heads._loki.space import MetricLabelSpace
 from trueneg.heads._naive_bayes.gaussian import GaussianNaiveBayes, softmax
 
 __all__ = ["GeometryAwareClassifier"]
-
-_WIDTHS = [np.float64, np.float32]
 
 
 class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
@@ -97,8 +96,7 @@ class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
             msg = f"{type(model).__name__} has no predict_proba: wrap it, such as in CalibratedClassifierCV."
             raise InputError(msg)
         if self._numeric():
-            X, labels = validate_data(self, X, y, reset=reset, dtype=_WIDTHS, ensure_all_finite=False)
-            refuse_not_finite(X)
+            X, labels = checked_rows(self, X, y, reset=reset)
         else:
             labels = np.asarray(y)
         check_classification_targets(labels)
@@ -126,8 +124,7 @@ class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
     def _proba(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self, "estimator_")
         if self._numeric():
-            X = validate_data(self, X, reset=False, dtype=_WIDTHS, ensure_all_finite=False)
-            refuse_not_finite(X)
+            X = checked_rows(self, X, reset=False)
         return np.asarray(self.estimator_.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from trueneg.core.class_stats import ClassStats, refuse_not_finite
+from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
+from trueneg.core.rows import checked_rows
 
 __all__ = ["GaussianNaiveBayes", "class_priors", "softmax"]
 
-_WIDTHS = [np.float64, np.float32]
 _BLOCK = 1 << 19  # cells of a float64 block, 4 MiB
 _UNIT = float(np.finfo(np.float32).eps)  # twice the unit of rounding: on the safe side
 
@@ -114,8 +114,7 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
         if self.covariance_type not in ("tied", "diag", "spherical"):
             msg = f"covariance_type={self.covariance_type!r}: choose 'tied', 'diag' or 'spherical'."
             raise InputError(msg)
-        rows, y = validate_data(self, X, y, reset=reset, dtype=_WIDTHS, ensure_all_finite=False)
-        refuse_not_finite(rows)
+        rows, y = checked_rows(self, X, y, reset=reset)
         check_classification_targets(y)
         tied = self.covariance_type == "tied"
         stats = ClassStats(tied=tied) if reset else self.stats_.copy()
@@ -177,9 +176,7 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
 
     def _rows(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self, "stats_")
-        rows = np.asarray(validate_data(self, X, reset=False, dtype=_WIDTHS, ensure_all_finite=False))
-        refuse_not_finite(rows)
-        return rows
+        return np.asarray(checked_rows(self, X, reset=False))
 
     def _blocks(self, given: NDArray[Any]) -> Any:
         """Yield slices and log-joints (rows, n_classes), each up to a constant of its row."""

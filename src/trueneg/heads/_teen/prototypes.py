@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from trueneg.core.class_stats import ClassStats, refuse_not_finite
+from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
+from trueneg.core.rows import checked_rows
 
 __all__ = ["PrototypeClassifier"]
 
-_WIDTHS = [np.float64, np.float32]
 _BLOCK = 1 << 20  # cells of a block of scores, 8 MiB
 
 
@@ -150,8 +150,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         if not 0 <= self.alpha <= 1 or not self.tau > 0 or not self.scale > 0:
             msg = f"alpha={self.alpha!r}, tau={self.tau!r}, scale={self.scale!r}: alpha is 0 to 1, the others above 0."
             raise InputError(msg)
-        rows, labels = validate_data(self, X, y, reset=reset, dtype=_WIDTHS, ensure_all_finite=False)
-        refuse_not_finite(rows)
+        rows, labels = checked_rows(self, X, y, reset=reset)
         check_classification_targets(labels)
         if weight is not None:
             weight = np.asarray(weight, dtype=np.float64)
@@ -188,9 +187,7 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
 
     def _rows(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self, "prototypes_")
-        rows = np.asarray(validate_data(self, X, reset=False, dtype=_WIDTHS, ensure_all_finite=False))
-        refuse_not_finite(rows)
-        return rows
+        return np.asarray(checked_rows(self, X, reset=False))
 
     def _blocks(self, rows: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Yield slices of rows and cosines with the prototypes, of the rows' type."""
