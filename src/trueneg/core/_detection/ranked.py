@@ -15,12 +15,18 @@ from trueneg.core._intervals.inputs import vector_of
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
 
-__all__ = ["Ranked", "area", "resampled", "resampled_all", "truth_of"]
+__all__ = ["Ranked", "area", "average_precision", "resampled", "resampled_all", "truth_of"]
 
 
 def area(height: NDArray[np.float64], width: NDArray[np.float64]) -> float:
     """Return the area under a line through points of rising ``width``, by trapezoids."""
     return float(np.diff(width) @ (height[1:] + height[:-1])) / 2
+
+
+def average_precision(kept: NDArray[np.float64], passed: NDArray[np.float64], weight: tuple[float, float]) -> float:
+    """Return the mean precision over the positives: the shares kept of them and of the others, and what each weigh."""
+    hit, miss = kept[1:] * weight[0], passed[1:] * weight[1]
+    return float(np.diff(kept) @ (hit / np.maximum(hit + miss, np.finfo(float).tiny)))
 
 
 def truth_of(known: ArrayLike) -> NDArray[np.bool_]:
@@ -97,22 +103,9 @@ class Ranked:
 
 
 def resampled(
-    stat: Callable[[NDArray[np.float64] | None], float],
-    known: NDArray[np.bool_],
-    *,
-    groups: ArrayLike | None,
-    n_boot: int,
-    level: float,
-    random_state: int | np.random.Generator | None,
+    stat: Callable[[NDArray[np.float64] | None], float], known: NDArray[np.bool_], **options: Any
 ) -> Estimate:
-    """Bootstrap a figure of weights: known and unknown rows drawn apart, or whole groups.
-
-    Parameters
-    ----------
-    stat : callable
-        ``stat(weights or None) -> float``; NaN where a resample of groups lacks one kind.
-    """
-    options: dict[str, Any] = {"groups": groups, "n_boot": n_boot, "level": level, "random_state": random_state}
+    """Bootstrap a figure, ``stat(weights or None) -> float``; options as :func:`resampled_all`."""
     return resampled_all(lambda weight: (stat(weight),), known, **options)[0]
 
 
@@ -125,7 +118,13 @@ def resampled_all(
     level: float,
     random_state: int | np.random.Generator | None,
 ) -> list[Estimate]:
-    """Bootstrap several figures of the same weights, as :func:`resampled` does one."""
+    """Bootstrap figures of the same weights: known and unknown rows drawn apart, or whole groups.
+
+    Parameters
+    ----------
+    stats : callable
+        ``stats(weights or None)``, the figures; NaN where a resample of groups lacks one kind.
+    """
     normal_quantile(level)
     if n_boot < 2:
         msg = f"n_boot={n_boot}: at least 2 resamples are needed, 1000 for a 95 % interval."

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._detection.ranked import Ranked, area, resampled, truth_of
+from trueneg.core._detection.ranked import Ranked, area, average_precision, resampled, truth_of
 from trueneg.core._intervals.estimate import normal_quantile
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, wilson
@@ -155,9 +155,9 @@ def aupr(
         if shares is None:
             return float("nan")
         w = np.ones(len(truth)) if weight is None else weight
-        tp, fp = shares[0] * (w * ranked.known).sum(), shares[1] * (w * ~ranked.known).sum()
-        precision = tp[1:] / np.maximum(tp[1:] + fp[1:], np.finfo(float).tiny)
-        return float(np.diff(shares[0]) @ precision)
+        return average_precision(
+            shares[0], shares[1], (float((w * ranked.known).sum()), float((w * ~ranked.known).sum()))
+        )
 
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
     return resampled(stat, ranked.known, **options)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._detection.ranked import Ranked, area, resampled, resampled_all, truth_of
+from trueneg.core._detection.ranked import Ranked, area, average_precision, resampled, resampled_all, truth_of
 from trueneg.core._detection.ranking import Seed, auroc
 from trueneg.core._intervals.inputs import vector_of
 from trueneg.core.errors import InputError
@@ -227,12 +227,14 @@ def novelty_report(
             return (math.nan,) * 5
         tpr, fpr = shares
         w = np.ones(len(ranked.known)) if weight is None else weight
-        hit, miss = tpr * (w * ranked.known).sum(), fpr * (w * ~ranked.known).sum()
-        kept = np.diff(tpr) @ (hit[1:] / np.maximum(hit[1:] + miss[1:], 1e-300))
-        # From the other end: unknown rows, the least familiar first.
-        left, wrong = miss[-1] - miss[:-1], hit[-1] - hit[:-1]
-        refused = np.diff(fpr) @ (left / np.maximum(left + wrong, 1e-300))
-        return area(tpr, fpr), fpr[np.argmax(tpr >= 0.95 - 1e-12)], (tpr + 1 - fpr).max() / 2, kept, refused
+        both = float((w * ranked.known).sum()), float((w * ~ranked.known).sum())
+        return (
+            area(tpr, fpr),
+            fpr[np.argmax(tpr >= 0.95 - 1e-12)],
+            (tpr + 1 - fpr).max() / 2,
+            average_precision(tpr, fpr, both),
+            average_precision(1 - fpr[::-1], 1 - tpr[::-1], both[::-1]),  # unknown rows, the least familiar first
+        )
 
     options: dict[str, Any] = {"level": level, "n_boot": n_boot, "random_state": random_state}
     found = resampled_all(figures, ranked.known, groups=groups, **options)

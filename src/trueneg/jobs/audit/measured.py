@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trueneg.core._detection.ranked import Ranked, area
+from trueneg.core._detection.ranked import Ranked, area, average_precision
 from trueneg.core.intervals import Estimate, bootstrap
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ def _ranked_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, Callable
         found = shares(row)
         if found is None:
             return float("nan")
-        hit = truth[row].sum()
-        right, wrong = found[0][1:] * hit, found[1][1:] * (len(row) - hit)
-        return float(np.diff(found[0]) @ (right / np.maximum(right + wrong, 1e-300)))
+        hit = float(truth[row].sum())
+        return average_precision(*found, (hit, len(row) - hit))
 
     def log_loss(row: np.ndarray) -> float:
         return float(loss[row].mean()) if 0 < truth[row].sum() < len(row) else float("nan")
