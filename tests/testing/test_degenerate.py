@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from trueneg import clean
+from trueneg.clean.confident_learning import confident_joint
 from trueneg.core import cells, class_stats, costs, intervals, neighbors, survey, suspects
 from trueneg.core.errors import InputError
 from trueneg.judge import noisy_metrics
@@ -138,7 +139,7 @@ CALLS = {
     ),
     "SuspectRanker": lambda c: clean.SuspectRanker().fit(None, c.y, pred_proba=c.proba, groups=c.groups),
     "SuspectRanker, from X": lambda c: clean.SuspectRanker().fit(c.X, c.y, groups=c.groups),
-    "confident_joint": lambda c: clean.confident_learning.confident_joint(c.y, c.proba),
+    "confident_joint": lambda c: confident_joint(c.y, c.proba),
     "Cells": lambda c: cells.Cells.from_labels(c.y).to_labels(),
     "Cells, multilabel": lambda c: cells.Cells.from_multilabel(
         np.eye(c.n_classes, dtype=int)[c.y], absent=0
