@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from trueneg.core.errors import InputError
 from trueneg.reject._intrusion.budget import AlarmBudget, AlarmMeter, exact_share, flows_needed
+from trueneg.reject._intrusion.conformal import combined, p_values
 from trueneg.reject._intrusion.detectors import detectors_of, from_arrays, to_arrays
 from trueneg.reject._intrusion.flows import FlowEncoder
 from trueneg.reject.base import BaseRejecter
@@ -143,7 +144,7 @@ class IntrusionRejecter(BaseRejecter):
         self.reference_ = np.sort(scores[: len(reference)], axis=0)
         strange = unseen[np.concatenate([reference, budget])]
         self.unseen_before_ = exact_share(int(strange.sum()), len(strange)).high
-        self._set(self._combined(scores[len(reference) :]), warn=True)
+        self._set(combined(scores[len(reference) :], self.reference_, self.combine), warn=True)
         return self
 
     def score_samples(self, X: Any) -> NDArray[np.float64]:
@@ -157,12 +158,12 @@ class IntrusionRejecter(BaseRejecter):
         """Return the scores, and which flows hold a category that was never learned; one pass, in blocks of rows."""
         check_is_fitted(self, "reference_")
         rows, unseen = self._encoded(X)
-        return self._combined(self._raw(rows)), unseen
+        return combined(self._raw(rows), self.reference_, self.combine), unseen
 
     def p_values(self, X: Any) -> NDArray[np.float64]:
         """Return conformal p-values (n, n_detectors): of normal flows like the reference, a share of a is below a."""
         check_is_fitted(self, "reference_")
-        return self._p(self._raw(self._encoded(X)[0]))
+        return p_values(self._raw(self._encoded(X)[0]), self.reference_)
 
     def alarms(self, X: Any) -> NDArray[np.bool_]:
         """Return which flows raise an alarm (n,)."""
@@ -364,31 +365,6 @@ class IntrusionRejecter(BaseRejecter):
             for j, detector in enumerate(self.detectors_.values()):
                 out[start : start + _ROWS, j] = detector.score_samples(part)
         return out
-
-    def _p(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        n = len(self.reference_)
-        out = np.empty_like(raw)
-        for j in range(raw.shape[1]):
-            out[:, j] = (1 + np.searchsorted(self.reference_[:, j], raw[:, j], side="right")) / (n + 1)
-        return out
-
-    def _beyond(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how far scores (n, n_detectors) lie below all of the reference, from 0 up to 1.
-
-        All of them have the smallest p-value. One clean flow among them would put the threshold there, and no attack,
-        however strange, would be below it; so they keep their order. It is worth a factor e at most: a detector whose
-        scores have a long tail does not outweigh the others.
-        """
-        lowest = self.reference_[0]
-        few = self.reference_[: max(2, len(self.reference_) // 20)]
-        scale = few.mean(axis=0) - lowest
-        scale = np.where(scale > 0, scale, self.reference_[-1] - lowest)
-        far = np.maximum(lowest - raw, 0.0) / np.where(scale > 0, scale, 1.0)
-        return far / (1.0 + far)
-
-    def _combined(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
-        logs = np.log(self._p(raw)) - self._beyond(raw)
-        return logs.sum(axis=1) if self.combine == "p-values" else logs.min(axis=1)
 
     def _set(self, scores: NDArray[np.float64], *, warn: bool) -> None:
         needed = 1 if self.confidence is None else flows_needed(self.rate, self.confidence)
