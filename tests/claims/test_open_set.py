@@ -31,7 +31,7 @@ def test_semantic_shift_tells_a_tree_from_a_permuted_one(monkeypatch):
     y = np.repeat(leaves, 12)
     sets = [Encoded(np.repeat(centre, 12, axis=0) + 2 * rng.normal(size=(len(y), 20)), None, y) for _ in range(2)]
     claim = load("max-logit-semantic-shift")
-    monkeypatch.setattr("trueneg.claims._photographs.encoded", lambda: (*sets, edges))
+    monkeypatch.setattr("trueneg.claims.max_logit.encoded", lambda: (*sets, edges))
     for name, value in {"KNOWN": 10, "HARDER": 0.1, "_from_nothing": lambda seed: {}}.items():
         monkeypatch.setattr(claim, name, value, raising=False)
     found = claim.run(0, full=True)

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from trueneg.claims._base_classes import BASE, SCALE, Rows, Sets, cosine_head, network, numbered, photographs
+from trueneg.claims._base_classes import BASE, SCALE, Rows, Sets, cosine_head, numbered, photographs
+from trueneg.claims._trained import network
 from trueneg.claims.teen import TeenPhotographs, sessions
 from trueneg.core.errors import ClaimNotRun
 from trueneg.core.intervals import Estimate
@@ -138,6 +139,6 @@ def test_the_network_tells_the_classes_it_was_trained_on():
     rng = np.random.default_rng(0)
     y = np.arange(1024) % 4
     X = (rng.integers(0, 200, (4, 1, 1, 3))[y] + rng.integers(0, 55, (1024, 8, 8, 3))).astype(np.uint8)
-    net = network(Rows(X, y), epochs=6, width=4)
+    net = network(X, y, epochs=6, width=4, head=cosine_head)
     assert (outputs(net, X).argmax(axis=1) == y).mean() > 0.9
     assert outputs(net.features, X).shape == (1024, 16)

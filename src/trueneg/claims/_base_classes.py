@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.core.errors import ClaimNotRun, MissingExtraError
+from trueneg.claims._trained import network
 
-__all__ = ["Rows", "Sets", "cosine_head", "embedded", "network", "numbered", "photographs"]
+__all__ = ["Rows", "Sets", "cosine_head", "embedded", "numbered", "photographs"]
 
-BASE, EPOCHS, WIDTH, SCALE = 100, 10, 32, 16.0
+BASE, EPOCHS, SCALE = 100, 10, 16.0
 SPLIT = 10  # draws the base classes: one split, as one network serves all seeds
 
 
@@ -33,9 +33,12 @@ class Sets(NamedTuple):
 
 @lru_cache(maxsize=1)
 def embedded() -> Sets:
-    """Return embeddings by a network that has seen the base classes alone: some ten minutes, once for all seeds."""
+    """Return embeddings by a network that has seen the base classes alone: some ten minutes, once for all seeds.
+
+    It is trained with logits that are scaled cosines, as the paper does.
+    """
     sets = photographs(SPLIT)
-    net = network(sets.base)
+    net = network(*sets.base, epochs=EPOCHS, head=cosine_head)
     from trueneg.core.training import outputs
 
     return Sets(*(Rows(outputs(net.features, rows.X), rows.y) for rows in sets))
@@ -59,22 +62,6 @@ def numbered(names: NDArray[Any], seed: int) -> NDArray[np.int64]:
     """Return class numbers from 0, in an order that the seed draws."""
     kinds, at = np.unique(names, return_inverse=True)
     return np.argsort(np.random.default_rng(seed).permutation(len(kinds)))[at]
-
-
-def network(rows: Rows, *, epochs: int = EPOCHS, width: int = WIDTH) -> Any:
-    """Train a residual network of eight layers whose logits are scaled cosines, as the paper does."""
-    try:
-        from trueneg.core.nets import ResNet
-        from trueneg.core.training import Recipe, crop_flip, seeded, train
-    except MissingExtraError as error:
-        raise ClaimNotRun(str(error)) from None
-
-    with seeded(0):
-        net = ResNet(int(rows.y.max()) + 1, depth=8, width=width)
-    net.head = cosine_head(net.head)
-    recipe = Recipe(epochs=epochs, lr=0.2, precision="bfloat16")
-    train(net, rows.X, rows.y, recipe=recipe, augment=crop_flip(4), random_state=0)
-    return net
 
 
 def cosine_head(linear: Any) -> Any:

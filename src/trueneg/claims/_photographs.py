@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
 
-__all__ = ["STAGES", "Encoded", "Pictures", "decoded", "encoded", "pictures", "stage_values", "stages_of"]
+__all__ = ["STAGES", "Encoded", "Pictures", "decoded", "encoded", "pictures", "stage_values", "stages_of", "wordnet"]
 
 # The last block of each stage of EfficientNet-Lite0; the features before its classifier come after them.
 STAGES = ("blocks.0", "blocks.2", "blocks.4", "blocks.7", "blocks.10", "blocks.14")
@@ -89,7 +89,7 @@ def encoded() -> tuple[Encoded, Encoded, list[tuple[str, str]]]:
     """Return 30 photographs a class of Tiny-ImageNet to learn from, 20 to test on, and the WordNet tree."""
     import pyarrow.parquet as pq
 
-    from trueneg.data.registry import file, folder
+    from trueneg.data.registry import file
 
     try:
         import torch
@@ -106,8 +106,7 @@ def encoded() -> tuple[Encoded, Encoded, list[tuple[str, str]]]:
         for part, n in (("train", 30), ("val", 20))
     ]
     found = EfficientNetLite0(side=96).encode(table["image"].take(np.concatenate(rows)).to_pylist())
-    lines = (folder("label_trees") / "imagenet_mintree.txt").read_text(encoding="utf-8").splitlines()
-    edges = [(parent, child) for parent, child in (line.split() for line in lines if line.strip())]
+    edges = wordnet()
     # The thousand classes of the network are the leaves, in order of their ids.
     leaves = np.array(sorted({child for _, child in edges} - {parent for parent, _ in edges}))
     head: Any = efficientnet_lite0().classifier
@@ -120,6 +119,14 @@ def encoded() -> tuple[Encoded, Encoded, list[tuple[str, str]]]:
         Encoded(X[at], logits[at], wnid[own]) for at, own in zip((slice(cut), slice(cut, None)), rows, strict=True)
     )
     return learn, test, edges
+
+
+def wordnet() -> list[tuple[str, str]]:
+    """Return the part of WordNet above the thousand classes of ImageNet, a tree: parent and child of each edge."""
+    from trueneg.data.registry import folder
+
+    lines = (folder("label_trees") / "imagenet_mintree.txt").read_text(encoding="utf-8").splitlines()
+    return [(parent, child) for parent, child in (line.split() for line in lines if line.strip())]
 
 
 def decoded(images: Sequence[bytes]) -> NDArray[np.uint8]:

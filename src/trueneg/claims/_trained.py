@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trueneg.claims._photographs import pictures
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
 
-__all__ = ["FAR", "KNOWN", "LAYERS", "NEAR", "Trained", "Values", "flipped", "read", "trained"]
+__all__ = ["FAR", "KNOWN", "LAYERS", "NEAR", "Trained", "Values", "flipped", "network", "read", "trained"]
 
 LAYERS = ("body.stem", "body.stage1", "body.stage2", "body.stage3")
 NEAR, FAR = ("two other classes", "Tiny-ImageNet"), ("Omniglot", "noise")
@@ -51,7 +51,7 @@ def trained(wrong: float) -> Trained:
     """
     X, y = _sets()
     y["learn"] = flipped(y["learn"], wrong, np.random.default_rng(0))
-    net = _network(X["learn"], y["learn"])
+    net = network(X["learn"], y["learn"])
     for name, most in (("learn", GAUSSIANS), ("new", NEW)):
         X[name], y[name] = X[name][:most], y[name][:most]
     return read(net, X, y)
@@ -76,8 +76,10 @@ def flipped(y: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDA
     return np.where(wrong, (y + rng.integers(1, KNOWN, len(y))) % KNOWN, y)
 
 
-def _network(X: NDArray[np.uint8], y: NDArray[np.int64]) -> Any:
-    """Train a residual network of eight layers."""
+def network(
+    X: NDArray[np.uint8], y: NDArray[np.int64], *, epochs: int = EPOCHS, width: int = WIDTH, head: Any = None
+) -> Any:
+    """Train a residual network of eight layers, its linear head replaced by ``head(linear)`` where given."""
     try:
         from trueneg.core.nets import ResNet
         from trueneg.core.training import Recipe, crop_flip, seeded, train
@@ -85,8 +87,10 @@ def _network(X: NDArray[np.uint8], y: NDArray[np.int64]) -> Any:
         raise ClaimNotRun(str(error)) from None
 
     with seeded(0):
-        net = ResNet(KNOWN, depth=8, width=WIDTH)
-    recipe = Recipe(epochs=EPOCHS, lr=0.2, precision="bfloat16")
+        net = ResNet(int(y.max()) + 1, depth=8, width=width)
+    if head is not None:
+        net.head = head(net.head)
+    recipe = Recipe(epochs=epochs, lr=0.2, precision="bfloat16")
     train(net, X, y, recipe=recipe, augment=crop_flip(4), random_state=0)
     return net
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trueneg.claims._photographs import encoded, wordnet
 from trueneg.claims.evidence import Evidence
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
 
@@ -144,7 +145,6 @@ class MaxLogitShift:
             raise ClaimNotRun("it encodes 10,000 photographs and trains a network: run it with --full, some minutes")
         from sklearn.linear_model import LogisticRegression
 
-        from trueneg.claims._photographs import encoded
         from trueneg.reject.max_logit import OpenSetClassifier
 
         learn, test, edges = encoded()
@@ -174,7 +174,7 @@ class MaxLogitShift:
         from trueneg.core.training import seeded
         from trueneg.reject.max_logit import closed_open_correlation, max_logit, max_softmax, train_closed_set
 
-        learn, test, edges = _photographs()
+        (learn, test), edges = _photographs(), wordnet()
         labels = np.intersect1d(learn[1], np.array(edges))
         own = np.sort(np.random.default_rng(seed).permutation(labels)[: self.TRAINED_ON])
         rows, seen = np.isin(learn[1], own), np.isin(test[1], own)
@@ -276,11 +276,11 @@ def _drawings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=1)
-def _photographs() -> tuple[Any, Any, list[tuple[str, str]]]:
-    """Return photographs to learn from and to test on with their WordNet ids, and the edges of the tree."""
+def _photographs() -> tuple[Any, Any]:
+    """Return photographs to learn from and to test on with their WordNet ids."""
     import pyarrow.parquet as pq
 
-    from trueneg.data.registry import file, folder
+    from trueneg.data.registry import file
 
     try:
         import trueneg.core.training  # noqa: F401 - torch is needed
@@ -294,6 +294,4 @@ def _photographs() -> tuple[Any, Any, list[tuple[str, str]]]:
     for name in ("train", "val"):
         at = np.flatnonzero(split == name)
         sets.append((pixels([images[i] for i in at], 32), wnid[at]))
-    lines = (folder("label_trees") / "imagenet_mintree.txt").read_text(encoding="utf-8").splitlines()
-    edges = [(parent, child) for parent, child in (line.split() for line in lines if line.strip())]
-    return sets[0], sets[1], edges
+    return sets[0], sets[1]
