@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trueneg.core.devices import batch_of
 from trueneg.core.errors import InputError, missing_extra
 
 try:
@@ -66,7 +67,7 @@ class Run:
         device = next(self.net.parameters()).device
         for group in self.step.param_groups:
             group["lr"] = self.how.rate(now)
-        batch = rows.to(device) if self.images is None else floats(self.images[rows], device)
+        batch = rows.to(device) if self.images is None else batch_of(self.net, self.images[rows], device)
         if self.augment is not None:
             batch = self.augment(batch, self.draw)
         truth = self.target[rows].to(device)
@@ -157,10 +158,3 @@ def optimizer_of(how: Recipe, parameters: list[Any]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, lr=how.lr, weight_decay=how.weight_decay)
     nesterov = how.momentum > 0
     return torch.optim.SGD(parameters, how.lr, how.momentum, weight_decay=how.weight_decay, nesterov=nesterov)
-
-
-def floats(batch: torch.Tensor, device: Any) -> torch.Tensor:
-    """Return a batch as float32 on a device, pixels in [0, 1]."""
-    if batch.dtype == torch.uint8:
-        return batch.to(device).float() / 255
-    return batch.to(device, torch.float32)
