@@ -286,11 +286,27 @@ def _many() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-def _gather(part: Tensor) -> Tensor:
-    """Join a tensor of each process, gradients included: theirs come back here."""
-    from torch.distributed.nn.functional import all_gather
+class _Gather(torch.autograd.Function):
+    """Join a tensor of each process, gradients included: theirs come back here.
 
-    return torch.cat(list(all_gather(part.contiguous())))
+    torch's own differentiable gather keeps the process group that it was imported under as a default argument: the
+    group outlives ``destroy_process_group``, a later one is not seen, and its threads may abort the process at the end.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        return _gather_rows(part)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        everyone = grads[0].clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(everyone)
+        return everyone.chunk(distributed.get_world_size())[distributed.get_rank()]
+
+
+def _gather(part: Tensor) -> Tensor:
+    joined: Tensor = _Gather.apply(part)
+    return joined
 
 
 def _gather_rows(part: Tensor) -> Tensor:
