@@ -36,7 +36,7 @@ def _texts(n):
 def _peer():
     from sentence_transformers import SentenceTransformer
 
-    from trueneg.encoders.text import packaged_minilm
+    from trueneg.encoders.packaged import packaged_minilm
 
     model = SentenceTransformer(str(packaged_minilm()), device="cpu")
     return lambda texts: model.encode(texts, show_progress_bar=False)

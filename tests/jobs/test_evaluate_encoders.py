@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from trueneg.cli import main
 from trueneg.core.errors import ClaimNotRun, InputError
-from trueneg.encoders import CallableEncoder, RandomEncoder, WordsEncoder
-from trueneg.encoders.text import text_encoder, vector_cache
+from trueneg.encoders import CallableEncoder, RandomEncoder, WordsEncoder, text_encoder, vector_cache
 from trueneg.jobs.evaluate import Sizes, evaluate, evaluate_encoders, read_tasks
 from trueneg.jobs.evaluate.borda import places, points
 from trueneg.jobs.evaluate.figures import average_precision, macro_f1, mean, pearson, spearman, v_measure

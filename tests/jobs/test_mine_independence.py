@@ -13,7 +13,7 @@ import pytest
 
 from trueneg.cli import main
 from trueneg.core.errors import InputError
-from trueneg.encoders.text import CachedEncoder, CallableEncoder
+from trueneg.encoders import CachedEncoder, CallableEncoder
 from trueneg.jobs.mine import Options, mine
 from trueneg.jobs.mine.independence import used_up
 from trueneg.mine import Bm25, Dense, Positives
@@ -41,11 +41,11 @@ CHILD = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from trueneg.encoders import text
+from trueneg.encoders import CallableEncoder, cache
 from trueneg.jobs.mine import Options, candidates, mine
 
 folder, out, log, pause = sys.argv[1:]
-text._SHARD = 4
+cache._SHARD = 4
 
 def encode(texts):
     with open(log, "a") as told:
@@ -53,7 +53,7 @@ def encode(texts):
     time.sleep(float(pause))
     return np.array([np.bincount([ord(c) % 16 for c in t], minlength=16) for t in texts], dtype=np.float32)
 
-made = lambda name, *, folder, **more: text.CachedEncoder(text.CallableEncoder(encode, name="slow"), folder)
+made = lambda name, *, folder, **more: cache.CachedEncoder(CallableEncoder(encode, name="slow"), folder)
 candidates.text_encoder = made
 mine(folder, out, Options(rule="none", n=2))
 """

@@ -142,7 +142,8 @@ def decoded(seed: int) -> dict[str, Floats]:
     never taught to embed gives all texts nearly one direction; "centred" takes the mean of each side off first.
     """
     from trueneg.encoders import CachedEncoder, GgufEncoder
-    from trueneg.encoders.text import text_encoder, vector_cache
+    from trueneg.encoders.cache import vector_cache
+    from trueneg.encoders.text import text_encoder
     from trueneg.llm import embedded_model
 
     data = read("cranfield")

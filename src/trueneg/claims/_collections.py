@@ -23,7 +23,8 @@ def read(name: str) -> Collection:
 
 def minilm(data: Collection, *, full: bool) -> tuple[Any, Any]:
     """Return MiniLM's vectors of queries and documents from the cache; make them only in the long form."""
-    from trueneg.encoders.text import text_encoder, vector_cache
+    from trueneg.encoders.cache import vector_cache
+    from trueneg.encoders.text import text_encoder
 
     encoder = text_encoder("minilm", folder=vector_cache())
     there = all((encoder.folder / f"{encoder.key(texts)}.npy").exists() for texts in (data.queries, data.documents))

@@ -46,7 +46,8 @@ def news_by_name(each: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     import pyarrow.parquet as pq
 
     from trueneg.data.registry import file
-    from trueneg.encoders.text import text_encoder, vector_cache
+    from trueneg.encoders.cache import vector_cache
+    from trueneg.encoders.text import text_encoder
 
     table = pq.read_table(file("20newsgroups.parquet"), columns=["text", "label", "split"])
     labels, test = np.array(table["label"].to_pylist()), np.array(table["split"].to_pylist()) == "test"

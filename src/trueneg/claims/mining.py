@@ -90,7 +90,8 @@ def _weak(data: Collection) -> tuple[Any, Any]:
 
 
 def _packaged(data: Collection, name: str) -> tuple[Any, Any]:
-    from trueneg.encoders.text import text_encoder, vector_cache
+    from trueneg.encoders.cache import vector_cache
+    from trueneg.encoders.text import text_encoder
 
     encoder = text_encoder(name, folder=vector_cache())
     return encoder.encode(data.queries), encoder.encode(data.documents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trueneg.core.lazy import loader
 
 _PUBLIC = {
-    "CachedEncoder": "text",
+    "CachedEncoder": "cache",
     "CallableEncoder": "text",
     "ContrastiveEncoder": "contrastive",
     "EfficientNetLite0": "efficientnet",
@@ -20,6 +20,7 @@ _PUBLIC = {
     "text_encoder": "text",
     "WordsEncoder": "baselines",
     "train_contrastive": "contrastive",
+    "vector_cache": "cache",
 }
 __all__ = sorted(_PUBLIC)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.encoders.text import by_length
+from trueneg.encoders.batches import by_length
 from trueneg.encoders.tokens import content
 
 __all__ = ["GgufEncoder"]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.encoders.text import MINILM, batch_for, by_length, packaged_minilm
+from trueneg.encoders.batches import batch_for, by_length
+from trueneg.encoders.packaged import MINILM, packaged_minilm
 from trueneg.encoders.tokens import Recipe, Tokens, content
 
 try:

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.encoders.text import by_length, package, packaged_minilm
+from trueneg.encoders.batches import by_length
+from trueneg.encoders.packaged import package, packaged_minilm
 from trueneg.encoders.tokens import Recipe, Tokens, content
 
 __all__ = ["OnnxEncoder"]

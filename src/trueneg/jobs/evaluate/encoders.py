@@ -20,7 +20,8 @@ from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate
 from trueneg.data.readers import one_line
 from trueneg.data.writers import atomic
-from trueneg.encoders.text import CachedEncoder, text_encoder, vector_cache
+from trueneg.encoders.cache import CachedEncoder, vector_cache
+from trueneg.encoders.text import text_encoder
 from trueneg.jobs.evaluate.borda import places, points
 from trueneg.jobs.evaluate.figures import Figure
 from trueneg.jobs.evaluate.kinds import KINDS, Task

@@ -16,7 +16,8 @@ from trueneg.data.readers import one_line
 from trueneg.data.retrieval import Collection, read_run
 from trueneg.data.writers import atomic
 from trueneg.encoders import GivenVectors
-from trueneg.encoders.text import CachedEncoder, text_encoder
+from trueneg.encoders.cache import CachedEncoder
+from trueneg.encoders.text import text_encoder
 from trueneg.engine import Engine
 from trueneg.mine import Bm25, Dense, Fusion, Listed
 from trueneg.mine.mining import Source
