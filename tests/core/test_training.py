@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,24 @@ def test_learns_and_repeats_itself():
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0].argmax(1) == y).mean() > 0.95
     assert history.loss[-1] < history.loss[0]
+
+
+def test_clipping_bounds_the_named_part_alone():
+    """A head may be clipped while an encoder's gradient goes free: clipped jointly, the encoder would stand still."""
+    X, y = images(32)
+    plain = Recipe(epochs=1, batch_size=32, lr=1.0, momentum=0.0, weight_decay=0.0, warmup=0, floor=1.0)
+    moved = {}
+    for name, part in (("free", None), ("all", None), ("head", "2")):
+        with seeded(0):
+            net = nn.Sequential(nn.Flatten(), nn.Linear(192, 5), nn.Linear(5, 2))
+        before = [p.detach().clone() for p in net.parameters()]
+        recipe = plain if name == "free" else replace(plain, clip_norm=1e-3)
+        train(net, X, y, recipe=recipe, clipped=None if part is None else net[int(part)], random_state=0)
+        steps = [(p.detach() - q).double() for p, q in zip(net.parameters(), before, strict=True)]
+        moved[name] = [torch.cat([s.flatten() for s in part]).norm().item() for part in (steps[:2], steps[2:])]
+    assert math.hypot(*moved["all"]) == pytest.approx(1e-3, rel=1e-3)
+    assert moved["head"] == pytest.approx([moved["free"][0], 1e-3], rel=1e-3)
+    assert moved["free"][0] > 0.01
 
 
 def test_schedule_rises_in_a_line_and_restarts():
@@ -159,7 +178,7 @@ def test_refuses_in_one_line(call):
 def test_layers_read_by_hooks_are_what_the_network_computes(make, channels, names):
     """The pooled values of a layer equal running the network up to it, in any batch size, and hooks are removed."""
     with seeded(1):
-        net = make()
+        net = make().eval()
     assert stages(net) == names
     X = np.random.default_rng(0).random((10, channels, 16, 16)).astype(np.float32)
     found = {name: [] for name in [*names, ""]}

@@ -57,6 +57,19 @@ def test_batches_do_not_show_and_progress_is_told(encoder):
     assert told == [(i + 1, 6) for i in range(6)]
 
 
+@pytest.mark.parametrize("side", [33, 64])
+def test_maps_and_the_last_block_are_the_features(side):
+    """Protects training of the last block: on maps kept in half precision it gives what the whole network gives."""
+    encoder, given = EfficientNetLite0(side=side), _pictures(3)
+    maps = encoder.maps(given)
+    assert (maps.shape, maps.dtype) == ((3, *encoder.map_shape), np.float16)
+    last = module.LastBlock()
+    with torch.inference_mode():
+        np.testing.assert_allclose(last(torch.tensor(maps).float()).numpy(), encoder.encode(given), atol=0.02)
+    assert not last.training
+    assert all(p.requires_grad for p in last.parameters())
+
+
 def test_it_is_an_encoder(encoder):
     """Protects the shape that other rooms rely on: ``encode`` of a list, float32, a row an item, none for none."""
     assert isinstance(encoder, Encoder)

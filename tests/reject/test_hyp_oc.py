@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
+from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: E402
 
 from trueneg.core.detection import attack_rates, auroc_of, eer_threshold  # noqa: E402
 from trueneg.core.errors import InputError  # noqa: E402
@@ -87,6 +88,51 @@ def test_the_last_block_of_an_encoder_learns_and_no_other():
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert encoder.training
     assert all(p.requires_grad for p in encoder.parameters())
+
+
+def test_the_gradient_of_the_head_is_clipped_and_that_of_the_encoder_is_not():
+    """Protects the paper's training: clipped as one, head and block would both be bounded by 3."""
+    images = np.random.default_rng(0).normal(size=(40, 1, 8, 8)).astype(np.float32)
+    norms = []
+
+    def seen(optimizer, *_):
+        held = [p.grad.double().norm() for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        norms.append((torch.stack(held[:-2]).norm().item(), torch.stack(held[-2:]).norm().item()))
+
+    hook = register_optimizer_step_pre_hook(seen)
+    try:
+        HyperbolicOneClass(encoder=small_encoder(), clip_gradient=1e-6, **SHORT).fit(images)
+    finally:
+        hook.remove()
+    head, block = np.array(norms).T
+    assert len(norms) == 9
+    assert head.max() < 1.01e-6
+    assert block.min() > 1e-5
+
+
+def test_pixels_of_any_type_are_the_same_pictures():
+    """Protects what is handed in: pixels 0 to 255, [0, 1] in half and double precision, NumPy and torch agree."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8)).astype(np.uint8)
+    given = [images, torch.tensor(images), images / 255, (images / 255).astype(np.float16), torch.tensor(images) / 255]
+    scores = [HyperbolicOneClass(encoder=small_encoder(), **SHORT).fit(X).score_samples(X) for X in given]
+    for k in (1, 2, 4):
+        np.testing.assert_allclose(scores[k], scores[0], atol=1e-3)
+    np.testing.assert_allclose(scores[3], scores[0], atol=0.2)
+
+
+def test_what_an_encoder_gives_is_standardised_as_it_was_before_learning():
+    """Protects one default for all encoders: features times 1000 and shifted are learned from as those of variance 1.
+
+    With an encoder that cannot learn the answers are those on ready features.
+    """
+    known, odd = rows()
+    wide = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Linear(12, 12))
+    with torch.no_grad():
+        wide[1].weight.copy_(1000 * torch.eye(12))
+        wide[1].bias.fill_(5000.0)
+    slow = {**SHORT, "learning_rate": 1e-9}
+    model, still = HyperbolicOneClass(encoder=wide, **slow).fit(known), HyperbolicOneClass(**slow).fit(known)
+    np.testing.assert_allclose(model.score_samples(odd), still.score_samples(odd), atol=1e-3)
 
 
 def test_a_state_without_pickle_gives_the_same_scores():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Run:
     sums: tuple[float, int, int] = (0.0, 0, 0)  # loss, right, rows of the epoch
     seed: int | None = None
     before: Any = None  # state of rng before the order of the epoch was drawn
+    bounded: list[nn.Parameter] = field(default_factory=list)  # what clipping counts together
 
     def one_epoch(self) -> None:
         """Go once over the rows, or over those that are left of an epoch."""
@@ -81,7 +82,7 @@ class Run:
         self.step.zero_grad(set_to_none=True)
         value.backward()
         if self.how.clip_norm is not None:
-            nn.utils.clip_grad_norm_([p for g in self.step.param_groups for p in g["params"]], self.how.clip_norm)
+            nn.utils.clip_grad_norm_(self.bounded, self.how.clip_norm)
         self.step.step()
         classes = out.ndim == 2 and len(out) == len(truth)
         right = int((out.detach().argmax(1) == truth).sum()) if classes else 0

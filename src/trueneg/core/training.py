@@ -139,6 +139,7 @@ def train(
     recipe: Recipe | None = None,
     loss: Loss | None = None,
     augment: Augment | None = None,
+    clipped: nn.Module | None = None,
     on_epoch: Callable[[int, nn.Module], Any] | None = None,
     device: str = "cpu",
     random_state: int | np.random.Generator | None = None,
@@ -162,6 +163,8 @@ def train(
         weights and teachers. Parameters of an ``nn.Module`` are trained too. None: cross-entropy.
     augment : callable or None, default=None
         ``augment(batch, generator)`` returns a changed batch, such as :func:`crop_flip`.
+    clipped : torch.nn.Module or None, default=None
+        The part whose gradient ``recipe.clip_norm`` bounds, the rest goes free; None: all that is trained, as one.
     on_epoch : callable or None, default=None
         ``on_epoch(epoch, net)`` after each epoch from 1, the network in evaluation mode: for checkpoints and curves.
         Training stops where it returns True.
@@ -200,6 +203,7 @@ def train(
         if isinstance(criterion, nn.Module):
             parameters += [p for p in criterion.to(device).parameters() if p.requires_grad]
         run = Run(net, images, target, how, criterion, optimizer_of(how, parameters), augment, draw, rng, History())
+        run.bounded = parameters if clipped is None else [p for p in clipped.parameters() if p.requires_grad]
         if how.checkpoint is not None:
             run.resume(None if random_state is None else seed)
         while run.epoch < how.epochs:

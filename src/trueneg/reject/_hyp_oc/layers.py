@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.reject._hyp_oc.ball import (
@@ -22,7 +23,7 @@ try:
 except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
-__all__ = ["OneClassNet", "PoincareMLR", "PseudoNegatives", "ToBall", "hyperbolic_pairwise_confusion"]
+__all__ = ["OneClassNet", "PoincareMLR", "PseudoNegatives", "Steps", "ToBall", "hyperbolic_pairwise_confusion"]
 
 
 class ToBall(nn.Module):
@@ -203,6 +204,24 @@ class PseudoNegatives(nn.Module):
                 self.seen.fill_(True)
             noise = torch.randn(features.shape, generator=generator, dtype=features.dtype, device=features.device)
             return centre.to(features.dtype) + math.sqrt(self.scale) * noise
+
+
+class Steps(nn.Module):
+    """From row numbers to points of the ball: those of the rows, then as many of pseudo-negatives."""
+
+    def __init__(self, features: Any, net: OneClassNet, negatives: PseudoNegatives, encoder: nn.Module | None) -> None:
+        super().__init__()
+        self.features, self.net, self.negatives, self.encoder = features, net, negatives, encoder
+
+    def train(self, mode: bool = True) -> Steps:
+        """Leave the encoder in evaluation mode: its running statistics stay as they are."""
+        self.net.train(mode)
+        return self
+
+    def forward(self, at: Tensor) -> Tensor:
+        """Return (2 b, hidden[-1])."""
+        real = self.features(at.cpu().numpy())
+        return self.net.points(torch.cat([real, self.negatives(real.detach())]))
 
 
 def hyperbolic_pairwise_confusion(x: Tensor, *, curvature: float = 0.1, compat: str | None = None) -> Tensor:

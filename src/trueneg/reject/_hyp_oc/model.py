@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from trueneg.core.devices import device_of, through
+from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.core.training import Recipe, pictures, seeded, train
-from trueneg.reject._hyp_oc.layers import OneClassNet, PseudoNegatives, hyperbolic_pairwise_confusion
+from trueneg.reject._hyp_oc.layers import OneClassNet, PseudoNegatives, Steps, hyperbolic_pairwise_confusion
 from trueneg.reject.base import BaseRejecter
 
 try:
@@ -27,6 +27,7 @@ except ModuleNotFoundError:
 __all__ = ["HyperbolicOneClass"]
 
 _ROWS = 4096  # of a block when scoring
+_SOME = 2048  # rows at most that an encoder's features are standardised by
 _REAL, _PSEUDO = 1, 0
 
 
@@ -54,14 +55,13 @@ class HyperbolicOneClass(BaseRejecter):
         Weight of the distance of pairs; 0 leaves it out.
     standardize : bool, default=True
         Bring features to mean 0 and variance 1 in each direction first, as the rows of ``fit`` have them; where an
-        encoder learns they are left as they come.
+        encoder learns, as it gives them before.
     epochs, batch_size, learning_rate, weight_decay : default=5, 64, 1e-3, 1e-6
         Of Adam with decoupled weight decay. The paper's 60 epochs at 1e-6 in batches of 8 fine-tune a network that
         knows faces; a new head needs a larger rate, and few epochs: it soon tells noise from rows by what other rows
         share as well.
     clip_gradient : float, default=3.0
-        Largest gradient norm; the block of an encoder that learns counts with the head, while the paper clips the
-        head's alone.
+        Largest gradient norm of the head; that of an encoder's block goes free, as in the paper.
     encoder : torch.nn.Module or None, default=None
         Where given, X is what it takes, (n, ...), and a copy of it learns with the head; uint8 pixels become [0, 1],
         and pictures may have their channels last.
@@ -89,7 +89,7 @@ class HyperbolicOneClass(BaseRejecter):
     centre_ : ndarray of float32 of shape (d,)
         Mean that pseudo-negatives were drawn around last.
     shift_, scale_ : ndarray of float32 of shape (d,)
-        What features are shifted by and then divided by; 0 and 1 where they are left alone.
+        What features are shifted by and then divided by; one 0 and one 1 where they are left alone.
     noise_scale_ : float
         In use.
     losses_ : ndarray of shape (epochs,)
@@ -170,13 +170,14 @@ class HyperbolicOneClass(BaseRejecter):
         # The user's encoder stays as it is: what learns is a copy.
         self.encoder_ = None if self.encoder is None else copy.deepcopy(self.encoder).to(self.device).eval()
         self._unfreeze()
-        self.shift_, self.scale_ = self._spread(rows)
-        first = self._features(rows[: min(len(rows), 512)])
+        first = self._first(rows)
+        self.shift_, self.scale_ = self._spread(first)
         self.noise_scale_ = self._noise(first)
+        width = first.shape[1]
         with seeded(int(rng.integers(2**62))):
-            net = OneClassNet(first.shape[1], self.hidden, curvature=self.curvature, clip_norm=self.clip_norm)
+            net = OneClassNet(width, self.hidden, curvature=self.curvature, clip_norm=self.clip_norm)
         self.net_ = net.to(self.device)
-        negatives = self._negatives(first.shape[1], alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
+        negatives = self._negatives(width, alpha=self.alpha, scale=self.noise_scale_, compat=self.compat)
         self._learn(rows, negatives.to(self.device), rng)
         self.centre_ = negatives.mean.cpu().numpy()
         self.net_.double()  # so that the rows beside it do not show in a row's score
@@ -259,13 +260,13 @@ class HyperbolicOneClass(BaseRejecter):
             msg = f"noise_scale={self.noise_scale!r}: give a variance above 0, or 'auto'."
             raise InputError(msg)
 
-    def _inputs(self, X: Any, *, reset: bool = False) -> NDArray[np.float32]:
-        """Return rows as float32, checked against those of ``fit``."""
+    def _inputs(self, X: Any, *, reset: bool = False) -> NDArray[Any]:
+        """Return rows, checked against those of ``fit``: features as float32."""
         if self.encoder is None:
             rows = self._rows(X, reset=reset, dtype=np.float32)
         else:
-            given = pictures(X)
-            rows = (given.float() / 255 if given.dtype == torch.uint8 else given.float()).numpy()
+            given = pictures(X)  # in its own type: a batch at a time becomes what the encoder takes
+            rows = (given.float() if given.dtype == torch.bfloat16 else given).numpy()
             if rows.ndim < 2:
                 msg = f"X has shape {rows.shape}: an encoder takes finite numbers of shape (n, ...)."
                 raise InputError(msg)
@@ -294,37 +295,46 @@ class HyperbolicOneClass(BaseRejecter):
         for parameter in learning:
             parameter.requires_grad_(True)
 
-    def _encode(self, batch: Tensor) -> Tensor:
-        found: Tensor = batch if self.encoder_ is None else through(self.encoder_, batch)
+    def _encode(self, rows: NDArray[Any]) -> Tensor:
+        """Return the features of rows, standardised."""
+        found = self._raw(rows)
+        shift, scale = (torch.as_tensor(own, device=self.device) for own in (self.shift_, self.scale_))
+        return (found - shift) / scale
+
+    def _raw(self, rows: NDArray[Any]) -> Tensor:
+        batch = torch.tensor(rows, device=self.device)
+        if self.encoder_ is None:
+            return batch
+        found: Tensor = through(self.encoder_, batch_of(self.encoder_, batch, self.device))
         if found.ndim != 2:
             msg = f"the encoder gives shape {tuple(found.shape)}: give one that ends in features (n, d)."
             raise InputError(msg)
-        return found
+        return found.float()
 
-    def _spread(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _first(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Return features as they are before learning; of many rows for an encoder, those of some."""
+        if self.encoder_ is None:
+            return rows
+        step = -(-len(rows) // _SOME)  # neighbours are often frames of one video
+        some = rows[::step]
+        with torch.no_grad():
+            return torch.cat([self._raw(some[i : i + 64]) for i in range(0, len(some), 64)]).cpu().numpy()
+
+    def _spread(self, first: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the mean and the standard deviation of features, 1 where one is constant."""
-        if not self.standardize or self.encoder_ is not None:
+        if not self.standardize:
             return np.zeros(1, np.float32), np.ones(1, np.float32)
-        mean, deviation = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-        floor = 1e-6 * np.abs(rows).max(axis=0)
+        mean, deviation = first.mean(axis=0, dtype=np.float64), first.std(axis=0, dtype=np.float64)
+        floor = 1e-6 * np.abs(first).max(axis=0)
         return mean.astype(np.float32), np.where(deviation > floor, deviation, 1.0).astype(np.float32)
 
-    def _features(self, rows: NDArray[np.float32]) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([self._encode(self._batch(rows[i : i + 64])) for i in range(0, len(rows), 64)])
-
-    def _batch(self, rows: NDArray[np.float32]) -> Tensor:
-        if self.encoder_ is None:
-            rows = (rows - self.shift_) / self.scale_
-        return torch.tensor(rows, device=self.device)
-
-    def _noise(self, features: Tensor) -> float:
+    def _noise(self, first: NDArray[np.float32]) -> float:
         if self.noise_scale != "auto":
             return float(self.noise_scale)
-        found = float(features.double().var(dim=0).mean())
+        found = float((first.var(axis=0, dtype=np.float64) / self.scale_.astype(np.float64) ** 2).mean())
         return found if found > 0 else 1.0
 
-    def _learn(self, rows: NDArray[np.float32], negatives: PseudoNegatives, rng: np.random.Generator) -> None:
+    def _learn(self, rows: NDArray[Any], negatives: PseudoNegatives, rng: np.random.Generator) -> None:
         recipe = Recipe(
             epochs=int(self.epochs),
             batch_size=max(2, min(int(self.batch_size), len(rows))),
@@ -335,7 +345,7 @@ class HyperbolicOneClass(BaseRejecter):
             floor=1.0,  # the rate stays as it is
             clip_norm=self.clip_gradient,
         )
-        step = _Step(lambda at: self._encode(self._batch(rows[at])), self.net_, negatives, self.encoder_)
+        step = Steps(lambda at: self._encode(rows[at]), self.net_, negatives, self.encoder_)
         told = self.progress
         history = train(
             step,
@@ -343,6 +353,7 @@ class HyperbolicOneClass(BaseRejecter):
             np.zeros(len(rows)),
             recipe=recipe,
             loss=self._loss,
+            clipped=self.net_,
             on_epoch=lambda epoch, _: negatives.restart(),
             device=self.device,
             random_state=rng,
@@ -361,29 +372,11 @@ class HyperbolicOneClass(BaseRejecter):
             loss = loss + self.pc_weight * pairs
         return loss
 
-    def _blocks(self, rows: NDArray[np.float32], answer: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
+    def _blocks(self, rows: NDArray[Any], answer: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
         size = _ROWS if self.encoder_ is None else 64
         with torch.no_grad():
             parts = [
-                answer(self._encode(self._batch(rows[i : i + size])).double()).cpu().numpy()
+                answer(self._encode(rows[i : i + size]).double()).cpu().numpy()
                 for i in range(0, max(1, len(rows)), size)
             ]
         return np.concatenate(parts)
-
-
-class _Step(nn.Module):
-    """From row numbers to points of the ball: those of the rows, then as many of pseudo-negatives."""
-
-    def __init__(self, features: Any, net: OneClassNet, negatives: PseudoNegatives, encoder: nn.Module | None) -> None:
-        super().__init__()
-        self.features, self.net, self.negatives, self.encoder = features, net, negatives, encoder
-
-    def train(self, mode: bool = True) -> _Step:
-        """Leave the encoder in evaluation mode: its running statistics stay as they are."""
-        self.net.train(mode)
-        return self
-
-    def forward(self, at: Tensor) -> Tensor:
-        """Return (2 b, hidden[-1])."""
-        real = self.features(at.cpu().numpy())
-        return self.net.points(torch.cat([real, self.negatives(real.detach())]))
