@@ -49,8 +49,9 @@ def test_scores_are_the_papers_formula(seed):
     model = MahalanobisDetector(shrinkage=None).fit(X, y)
     at = np.concatenate([X[:10], X[:10] + 5])
     scores, said = written_out(X, y, at)
-    np.testing.assert_allclose(model.score_samples(at), scores, rtol=1e-8)
-    np.testing.assert_array_equal(model.closest_class(at), said)
+    got, nearest = model.score_samples(at, return_class=True)
+    np.testing.assert_allclose(got, scores, rtol=1e-8)
+    np.testing.assert_array_equal(nearest, said)
 
 
 @given(SEEDS, st.integers(1, 5))
@@ -139,7 +140,7 @@ def test_a_new_class_by_both_rules(rule):
     else:
         own = np.cov(X[new].T, bias=True)
         np.testing.assert_allclose(model.stats_[0].covariance(), 3 / 4 * before + own / 4, rtol=1e-10)
-    assert model.closest_class(X[new][:1]).dtype.kind == "U"
+    assert model.score_samples(X[new][:1], return_class=True)[1].dtype.kind == "U"
     with pytest.raises(InputError, match="partial_fit"):
         model.add_class(X[new], "class 3")
 
@@ -322,6 +323,8 @@ def test_the_ensemble_has_the_rejecter_shape_on_ready_features():
     said = model.calibrate(X[60:], target_tpr=0.9).predict(odd[30:])
     assert said.dtype.kind == "U"
     assert (said == "unknown").mean() > 0.6
+    nearest = model.score_samples(odd, return_class=True)[1]
+    np.testing.assert_array_equal(nearest, model.base_.score_samples(odd, return_class=True)[1])
     with pytest.raises(InputError, match="eps"):
         model.base_.layer_scores(X, eps=0.1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -77,7 +78,8 @@ def test_groups_widen_the_interval_of_the_rate():
 def test_a_threshold_is_a_float_that_survives_copies():
     """It compares as a float, and copies and pickles keep the rates."""
     found = find_threshold(np.arange(10.0), target_tpr=0.8)
-    for twin in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):  # noqa: S301
+    stored = Threshold.from_dict(json.loads(json.dumps(found.to_dict())))
+    for twin in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found)), stored):  # noqa: S301
         assert isinstance(twin, Threshold)
         assert twin == found == 2.0
         assert twin.tpr == found.tpr

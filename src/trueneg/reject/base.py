@@ -52,10 +52,27 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Return how familiar each row is (n,), and the number of its class among ``classes_`` (n,)."""
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return how familiar each row is (n,), higher = more."""
+    def score_samples(self, X: Any, *, return_class: bool = False) -> Any:
+        """Return how familiar each row is and, where asked for, the known class it is most like.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            As in ``fit``.
+        return_class : bool, default=False
+            Whether to return the class as well; both come of one pass over the rows.
+
+        Returns
+        -------
+        scores : ndarray of float64 of shape (n,)
+            Higher = more familiar.
+        nearest : ndarray of shape (n,)
+            The most likely of ``classes_``, whatever the threshold; only with ``return_class=True``.
+        """
         check_is_fitted(self, "classes_")
-        return np.asarray(self._judge(X)[0], dtype=np.float64)
+        found, place = self._judge(X)
+        scores = np.asarray(found, dtype=np.float64)
+        return (scores, self.classes_[place]) if return_class else scores
 
     def calibrate(
         self,
@@ -117,9 +134,8 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
             Where no threshold was set.
         """
         threshold = self._threshold()
-        scores, place = self._judge(X)
-        unknown = ~(np.asarray(scores, dtype=np.float64) >= float(threshold))
-        return say_unknown(self.classes_[place], unknown, self.classes_, self.unknown_label)
+        scores, nearest = self.score_samples(X, return_class=True)
+        return say_unknown(nearest, ~(scores >= float(threshold)), self.classes_, self.unknown_label)
 
     def _known(self, y: ArrayLike | None, n: int) -> NDArray[np.int64]:
         """Set ``classes_``, forget the threshold, and return the class number of each row."""

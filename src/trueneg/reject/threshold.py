@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -57,6 +58,17 @@ class Threshold(float):
         found = [(name, getattr(self, name)) for name in ("tpr", "fpr", "cost")]
         rates = ", ".join(f"{name} {value}" for name, value in found if value is not None)
         return f"{float(self):.6g} ({self.aim}: {rates})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold; an infinite value is a text."""
+        rates = {k: e.to_dict() for k in ("tpr", "fpr", "cost") if (e := getattr(self, k)) is not None}
+        value = float(self)
+        return {"value": value if math.isfinite(value) else repr(value), "aim": self.aim, "rates": rates}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Threshold:
+        """Return the threshold that :meth:`to_dict` wrote."""
+        return cls(stored["value"], stored["aim"], **{k: Estimate(**v) for k, v in stored["rates"].items()})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy with the rates."""

@@ -20,7 +20,7 @@ def render(model: Mapping[str, Any]) -> str:
     Parameters
     ----------
     model
-        The content of a model.json (``trueneg/model/1``). Everything in it is escaped; nothing is fetched.
+        The content of a model.json (``trueneg/model/3``). Everything in it is escaped; nothing is fetched.
 
     Returns
     -------

@@ -82,6 +82,9 @@ def check_scores(rejecter: Any, *, one_class: bool = False) -> None:
     scores = model.score_samples(later)
     require(isinstance(scores, np.ndarray) and scores.shape == (len(later),), "score_samples gives no array (n,)")
     require(np.isfinite(scores).all(), "a score is not finite")
+    again, nearest = model.score_samples(later, return_class=True)
+    require(np.array_equal(again, scores), "score_samples(return_class=True) gives other scores")
+    require(np.isin(nearest, model.classes_).all(), "score_samples(return_class=True) names a class that is none")
     area = auroc_of(y != 99, scores)
     require(area > 0.9, f"rows far from all classes are told from familiar ones with AUROC {area:.2f} only")
     few = np.concatenate([model.score_samples(later[i : i + 7]) for i in range(0, len(later), 7)])
@@ -144,6 +147,8 @@ def check_predict(rejecter: Any, *, one_class: bool = False) -> None:
     require(isinstance(said, np.ndarray) and said.shape == (len(later),), "predict gives no array (n,)")
     require(said.dtype.kind in "iu", f"labels were integers, predict answers {said.dtype}")
     unknown = ~np.isin(said, model.classes_)
+    nearest = model.score_samples(later, return_class=True)[1]
+    require(np.array_equal(said[~unknown], nearest[~unknown]), "predict answers another class than the nearest")
     require(np.array_equal(unknown, decided < 0), "predict and decision_function disagree")
     require(len(np.unique(said[unknown])) <= 1, "there are several unknown labels")
     require(unknown[y == 99].mean() > 0.8, "rows far from all classes are not answered unknown")

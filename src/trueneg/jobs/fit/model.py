@@ -22,7 +22,7 @@ from trueneg.jobs.fit.pixels import Pixels
 
 __all__ = ["SCHEMA", "Columns", "Model"]
 
-SCHEMA = "trueneg/model/2"
+SCHEMA = "trueneg/model/3"
 
 
 class Columns:

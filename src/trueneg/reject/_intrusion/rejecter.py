@@ -81,6 +81,11 @@ class IntrusionRejecter(BaseRejecter):
     unseen_before_ : float
         Upper exact bound of the share of normal flows with a category not learned from, by those held out.
 
+    Notes
+    -----
+    ``score_samples`` is 0 at most: log p-values of the detectors, summed or the smallest. Flows stranger than all of
+    the reference have equal p-values; their scores go on by how far beyond they lie.
+
     References
     ----------
     Al Jallad, Aljnidi and Desouki (2020), "Anomaly detection optimization using big data and deep learning to reduce
@@ -146,13 +151,6 @@ class IntrusionRejecter(BaseRejecter):
         self.unseen_before_ = exact_share(int(strange.sum()), len(strange)).high
         self._set(combined(scores[len(reference) :], self.reference_, self.combine), warn=True)
         return self
-
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return how familiar each flow is (n,), 0 at most: log p-values of the detectors, summed or the smallest.
-
-        Flows stranger than all of the reference have equal p-values; their scores go on by how far beyond they lie.
-        """
-        return self.score_counted(X)[0]
 
     def score_counted(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the scores, and which flows hold a category that was never learned; one pass, in blocks of rows."""
@@ -346,7 +344,7 @@ class IntrusionRejecter(BaseRejecter):
         return learn, np.sort(order[: out // 2]), np.sort(order[out // 2 : out])
 
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        scores = self.score_samples(X)
+        scores = self.score_counted(X)[0]
         return scores, np.zeros(len(scores), np.int64)
 
     def _encoded(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

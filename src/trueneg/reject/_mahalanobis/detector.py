@@ -68,7 +68,7 @@ class MahalanobisDetector(BaseRejecter):
     Notes
     -----
     With several layers ``score_samples`` is the mean of the layers' scores, each divided by its number of directions;
-    :class:`FeatureEnsembleDetector` learns the weights instead.
+    :class:`FeatureEnsembleDetector` learns the weights instead. The nearest class is that at the last layer.
 
     References
     ----------
@@ -234,10 +234,6 @@ class MahalanobisDetector(BaseRejecter):
             In place of the one of the constructor.
         """
         return self._all_scores(X, self.eps if eps is None else eps)[0]
-
-    def closest_class(self, X: Any) -> NDArray[Any]:
-        """Return the nearest known class at the last layer (n,), whatever the threshold."""
-        return self.classes_[self._judge(X)[1]]
 
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         scores, place = self._all_scores(X, self.eps)

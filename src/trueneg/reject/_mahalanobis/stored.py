@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
-from trueneg.core.intervals import Estimate
 from trueneg.reject._mahalanobis.gaussian import Gaussians
 from trueneg.reject.threshold import Threshold
 
@@ -124,14 +123,10 @@ def _written(about: dict[str, Any]) -> NDArray[Any]:
 
 
 def _threshold_of(model: Any) -> dict[str, Any] | None:
-    kept = getattr(model, "threshold_", None)
-    if kept is None:
-        return None
-    rates = {k: e.to_dict() for k in ("tpr", "fpr", "cost") if (e := getattr(kept, k)) is not None}
-    return {"value": repr(float(kept)), "aim": kept.aim, "rates": rates}
+    kept: Threshold | None = getattr(model, "threshold_", None)
+    return None if kept is None else kept.to_dict()
 
 
 def _restore_threshold(model: Any, kept: dict[str, Any] | None) -> None:
     if kept is not None:
-        rates = {k: Estimate(**v) for k, v in kept["rates"].items()}
-        model.threshold_ = Threshold(float(kept["value"]), kept["aim"], **rates)
+        model.threshold_ = Threshold.from_dict(kept)

@@ -15,7 +15,21 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
 
-__all__ = ["Answer", "Kind", "Setting", "ahead", "applied", "check_names", "stats_from", "stats_of", "told_of"]
+__all__ = [
+    "Answer",
+    "Kind",
+    "Setting",
+    "ahead",
+    "applied",
+    "check_names",
+    "nearest_or_none",
+    "stats_from",
+    "stats_of",
+    "told_of",
+]
+
+if TYPE_CHECKING:
+    from trueneg.core.intervals import Estimate
 
 Progress = Callable[[str, int, int], None]
 _ABOUT = "trueneg_about"
@@ -199,3 +213,11 @@ def ahead(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.fl
         return best, np.zeros(len(scores))
     ranked = np.partition(scores, -2, axis=1)
     return best, ranked[:, -1] - ranked[:, -2]
+def nearest_or_none(model: Any, X: Any, classes: list[str]) -> Answer:
+    """Return what a calibrated rejecter that learned class numbers says: the nearest class or none, and the score."""
+    scores, nearest = model.score_samples(X, return_class=True)
+    labels, unknown = np.asarray(classes, dtype=object)[nearest], Kind.unknown_among(classes)
+    labels[~(scores >= float(model.threshold_))] = unknown
+    return Answer(labels, scores, unknown)
+
+

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
-from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, check_names
+from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, check_names, nearest_or_none
 
 __all__ = ["Mahalanobis"]
 
@@ -68,12 +68,7 @@ class Mahalanobis(Kind):
 
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return the nearest class, or that it is none, and the score."""
-        scores = self.model.score_samples(X)
-        base = self.model.base_ if self.weighs else self.model
-        labels = np.asarray(classes, dtype=object)[base.closest_class(X)]
-        unknown = self.unknown_among(classes)
-        labels[~(scores >= float(self.model.threshold_))] = unknown
-        return Answer(labels, scores, unknown)
+        return nearest_or_none(self.model, X, classes)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the detector's own arrays."""

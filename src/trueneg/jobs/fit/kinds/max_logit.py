@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError, missing_extra
-from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied, check_names
+from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied, check_names, nearest_or_none
 
 __all__ = ["MaxLogit"]
 
@@ -67,16 +67,11 @@ class MaxLogit(Kind):
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold so that the share of known rows to keep is kept."""
         self.model.calibrate(self._rows(X), target_tpr=self.setting.keep)
-        self.threshold = float(self.model.threshold_)
         return f"threshold {self.model.threshold_}"
 
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return the class of the largest logit, or that it is none, and the score."""
-        scores, place = self.model._judge(self._rows(X))
-        labels = np.asarray(classes, dtype=object)[self.model.classes_[place]]
-        unknown = self.unknown_among(classes)
-        labels[~(scores >= self.threshold)] = unknown
-        return Answer(labels, scores, unknown)
+        return nearest_or_none(self.model, self._rows(X), classes)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the classifier, the scale and the threshold."""
@@ -88,13 +83,15 @@ class MaxLogit(Kind):
             arrays |= {f"net.{name}": value.cpu().numpy() for name, value in inner.state_dict().items()}
         else:
             arrays["skops"] = np.frombuffer(_skops().dumps(inner), dtype=np.uint8)
-        return {"params": self.setting.params, "threshold": self.threshold}, arrays
+        return {"params": self.setting.params, "threshold": self.model.threshold_.to_dict()}, arrays
 
     @classmethod
     def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> MaxLogit:
         """Return the fitted rejecter."""
+        from trueneg.reject import Threshold
+
         found = cls(Setting(params=about["params"]))
-        found.shift, found.scale, found.threshold = arrays["shift"], arrays["scale"], about["threshold"]
+        found.shift, found.scale = arrays["shift"], arrays["scale"]
         if found.name == _LINEAR:
             inner = found.inner
             inner.coef_, inner.intercept_, inner.classes_ = arrays["weights"], arrays["intercept"], arrays["classes"]
@@ -109,6 +106,7 @@ class MaxLogit(Kind):
             inner = _unpacked(arrays["skops"].tobytes())
         model = found.model = found.made(inner)
         model.estimator_, model.classes_ = inner, arrays["classes"]
+        model.threshold_ = Threshold.from_dict(about["threshold"])
         if found.name != _NETWORK:
             model.n_features_in_ = inner.n_features_in_
         return found
