@@ -28,9 +28,6 @@ __all__ = [
     "told_of",
 ]
 
-if TYPE_CHECKING:
-    from trueneg.core.intervals import Estimate
-
 Progress = Callable[[str, int, int], None]
 _ABOUT = "trueneg_about"
 
@@ -206,13 +203,6 @@ def stats_from(about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
     return stats
 
 
-def ahead(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the best column of each row (the first of equals), and by how much it is ahead of the next."""
-    best = scores.argmax(axis=1)
-    if scores.shape[1] < 2:
-        return best, np.zeros(len(scores))
-    ranked = np.partition(scores, -2, axis=1)
-    return best, ranked[:, -1] - ranked[:, -2]
 def nearest_or_none(model: Any, X: Any, classes: list[str]) -> Answer:
     """Return what a calibrated rejecter that learned class numbers says: the nearest class or none, and the score."""
     scores, nearest = model.score_samples(X, return_class=True)
@@ -221,3 +211,10 @@ def nearest_or_none(model: Any, X: Any, classes: list[str]) -> Answer:
     return Answer(labels, scores, unknown)
 
 
+def ahead(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the best column of each row (the first of equals), and by how much it is ahead of the next."""
+    best = scores.argmax(axis=1)
+    if scores.shape[1] < 2:
+        return best, np.zeros(len(scores))
+    ranked = np.partition(scores, -2, axis=1)
+    return best, ranked[:, -1] - ranked[:, -2]
