@@ -78,6 +78,24 @@ def test_hyp_oc_says_how_many_rows_it_learned_from(run, tmp_path):
     assert done.returncode == 0 or "no row of real is left to set the threshold on" in done.stderr
 
 
+def test_notes_are_told_to_whom_they_are_for(run, tmp_path):
+    """A name with two dashes drops no note, fit's own options are named, and those of the audit are not."""
+    rows = _blob(80)
+    more = {"index": np.arange(80), "a--b": ["same"] * 80, "y": np.repeat([-1, 1], 40)}
+    _table(tmp_path / "t.csv", rows + 3.0 * more["y"][:, None].astype(np.float32), **more)
+    done = run("fit", "mahalanobis", "t.csv", "--label", "y", "--out", "m", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for told in ("a--b", "name it in --features", "-1 and +1 are read as negative and positive"):
+        assert told in done.stdout
+    assert "--unlabeled" not in done.stdout
+    from trueneg.data.readers import read_table
+    from trueneg.data.sniff import roles
+
+    found = roles(read_table(tmp_path / "t.csv"), label="y")
+    assert "say --unlabeled=-1 if -1 means unjudged" in found.notes_for("audit")
+    assert set(found.notes) - set(found.notes_for("fit")) == {"say --unlabeled=-1 if -1 means unjudged"}
+
+
 def test_clean_is_refused_where_classes_are_needed(run, tmp_path):
     """And a label beside it."""
     _table(tmp_path / "t.csv", _blob(40), y=["a", "b"] * 20)

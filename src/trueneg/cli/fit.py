@@ -123,8 +123,7 @@ def fit(
     about = model.about
     say(f"{name}: learned from {about['rows']:,} rows, {about['features']:,} features, {len(model.classes)} classes")
     for line in about.get("notes", ()) if recalibrate is None and extend is None else ():
-        if "--" not in line:  # an option of the audit
-            say(line)
+        say(line)
     for what, figure in about["figures"].items():
         say(f"{what} on rows held out: {Estimate(**figure)}")
     for line in (about["readability"], *about["told"]):

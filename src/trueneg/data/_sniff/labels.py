@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trueneg.core.errors import InputError
 from trueneg.data._sniff.multilabel import settle_multilabel
+from trueneg.data._sniff.notes import Note
 from trueneg.data._sniff.values import MAX_CLASSES, columns_for, in_order, label_strings
 from trueneg.data.readers import Table, one_line
 
@@ -107,18 +108,16 @@ def _settle_sides(values: list[str], counts: dict[str, int], found: Roles, name:
             else:
                 found.negative = named[0] if len(named) == 1 else max(values, key=lambda v: counts[v])
                 why = "by its name" if len(named) == 1 else "as the commoner one"
-                found.notes.append(
-                    f"{found.negative!r} is taken for the negative class {why}; --positive decides otherwise"
-                )
+                said = f"{found.negative!r} is taken for the negative class {why}; --positive decides otherwise"
+                found.notes.append(Note(said, "audit"))
         if found.negative is None:
             found.negative = next(v for v in values if v != found.positive)
         found.positive = next(v for v in values if v != found.negative)
         return [found.negative, found.positive]
     if found.negative is None and found.positive is None and len(named) == 1:
         found.negative = named[0]
-        found.notes.append(
-            f"{named[0]!r} is taken for the class of 'none of these' by its name; --negative decides otherwise"
-        )
+        said = f"{named[0]!r} is taken for the class of 'none of these' by its name; --negative decides otherwise"
+        found.notes.append(Note(said, "audit"))
     return values
 
 
@@ -130,13 +129,12 @@ def _note_label(found: Roles, name: str, unjudged: int, values: list[str]) -> No
     if unjudged:
         found.notes.append(f"{unjudged:,} rows have no label and are unjudged, never negative")
     if set(values) == {"-1", "1"}:
-        found.notes.append(
-            "the values -1 and +1 are read as negative and positive; say --unlabeled=-1 if -1 means unjudged"
-        )
+        found.notes.append("the values -1 and +1 are read as negative and positive")
+        found.notes.append(Note("say --unlabeled=-1 if -1 means unjudged", "audit"))
     elif "-1" in values:
-        found.notes.append("the value -1 is read as a class; say --unlabeled=-1 if it means unjudged")
+        found.notes.append("the value -1 is read as a class")
+        found.notes.append(Note("say --unlabeled=-1 if -1 means unjudged", "audit"))
     for value in values:
         if value.lower() in _NULL_LIKE:
-            found.notes.append(
-                f"the value {value!r} is read as a class; say --unlabeled {value!r} if it means unjudged"
-            )
+            found.notes.append(f"the value {value!r} is read as a class")
+            found.notes.append(Note(f"say --unlabeled {value!r} if that means unjudged", "audit"))

@@ -37,7 +37,7 @@ class Roles:
     cost_fn, cost_fp : str, float or None
         A column of costs a row, or one number.
     notes : list of str
-        What was sniffed and how the labels were read, one sentence each.
+        What was sniffed and how the labels were read, one sentence each; a :class:`Note` where it is for one command.
     """
 
     label: str | None = None
@@ -61,6 +61,10 @@ class Roles:
     cost_fn: str | float | None = None
     cost_fp: str | float | None = None
     notes: list[str] = field(default_factory=list)
+
+    def notes_for(self, command: str) -> list[str]:
+        """Return the notes, without those that are for another command."""
+        return [str(note) for note in self.notes if getattr(note, "command", None) in (None, command)]
 
     def codes(self, table: Table) -> tuple[np.ndarray, list[str]]:
         """Return the labels as codes.

@@ -143,7 +143,7 @@ def fit(
         "held_out": len(judged),
         "unlabelled": unlabelled,
         "features": X.num_columns if isinstance(reader, Columns) else math.prod(X.shape[1:]),
-        "notes": list(found.notes),
+        "notes": found.notes_for("fit"),
         "told": [*left, *kind.told, *told_of(model.gaps(table.arrow.take(learned)), len(learned))],
     }
     other = np.flatnonzero(strange)
