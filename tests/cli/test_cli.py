@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from trueneg.cli import main
+
 
 def _run(*arguments, cwd=None):
     return subprocess.run(
@@ -43,7 +45,8 @@ def test_quick_audit_writes_the_folder_and_gates(tmp_path):
     assert done.returncode == 1, done.stderr + done.stdout
     out = tmp_path / "a.trueneg"
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert _run("report", str(out)).returncode == 0
+    drawn = _run("report", str(out))
+    assert (drawn.returncode, drawn.stdout) == (0, f"Report: {out / 'report.html'}\n")
     assert (out / "report.html").read_text(encoding="utf-8") == page
 
 
@@ -72,3 +75,42 @@ def test_help_lists_every_command_in_the_order_of_use(run):
     places = [told.index(f"\n│ {name} ") for name in names.split()]
     assert places == sorted(places)
     assert " Commands " not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "see"),
+    [
+        (["audit"], 'Command "audit" parameter PATH requires an argument', "trueneg audit --help"),
+        (["data", "get"], "parameter NAME requires an argument", "trueneg data get --help"),
+        (["review", "OUT", "--seed", "-1"], 'Invalid value "-1" for --seed. Must be >= 0.', "trueneg review --help"),
+        (["audti", "a.csv"], 'Did you mean "audit"', "trueneg --help"),
+    ],
+)
+def test_a_mistyped_command_leads_to_its_help(arguments, said, see, capsys):
+    """What is wrong is said in the words of the help, and where the help is."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said in " ".join(err.replace("│", " ").split())
+    assert err.endswith(f"See: {see}\n")
+
+
+def test_every_command_has_a_line_in_its_helps_list(capsys):
+    """Sub-commands too: a name alone does not say what it does."""
+    for group in ([], ["claims"], ["data"]):
+        with pytest.raises(SystemExit):
+            main([*group, "--help"])
+        rows = [line.strip("│ ") for line in capsys.readouterr().out.splitlines() if line.startswith("│ ")]
+        assert [row for row in rows if row.isidentifier()] == []
+
+
+def test_an_explanation_fills_the_width_and_has_no_markup(capsys, monkeypatch):
+    """The text flows into the terminal's width; marks of the source are for the docs alone."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["explain", "tn201"])
+    out = capsys.readouterr().out
+    assert "`" not in out
+    paragraph = max(out.split("\n\n"), key=len).splitlines()
+    assert all(len(line) > 60 for line in paragraph[:-1])

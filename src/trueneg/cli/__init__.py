@@ -127,10 +127,16 @@ app.command(
     sort_key=4,
     help="Draw an audit's page again from its JSON.",
 )
-claims_app.command("trueneg.cli.claims:list_claims", name="list")
-claims_app.command("trueneg.cli.claims:run_claims", name="run")
-data_app.command("trueneg.cli.data:list_data", name="list")
-data_app.command("trueneg.cli.data:get_data", name="get")
+claims_app.command(
+    "trueneg.cli.claims:list_claims",
+    name="list",
+    help="List the claims: what each paper says, and the sabotage under which it must not hold.",
+)
+claims_app.command("trueneg.cli.claims:run_claims", name="run", help="Run claims with their negative controls.")
+data_app.command(
+    "trueneg.cli.data:list_data", name="list", help="List the data sets: at hand or not, size and licence."
+)
+data_app.command("trueneg.cli.data:get_data", name="get", help="Fetch a data set, verified by size and SHA-256.")
 app.command(claims_app)
 app.command(data_app)
 for flag in ("--help", "--version"):
@@ -143,8 +149,9 @@ def main(tokens: list[str] | None = None) -> None:
     """Run one command; bad input is one line on standard error and exit code 2."""
     try:
         code = app(tokens, result_action="return_value", exit_on_error=False)
-    except CycloptsError:
-        sys.exit(BAD_INPUT)  # cyclopts has printed what was wrong, and what was meant
+    except CycloptsError as error:  # cyclopts has printed what was wrong, and what was meant
+        sys.stderr.write(f"See: {' '.join(('trueneg', *(error.command_chain or ())))} --help\n")
+        sys.exit(BAD_INPUT)
     except (TruenegError, ClaimNotRun) as error:
         from trueneg.report.words import visible
 

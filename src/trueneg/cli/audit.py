@@ -7,9 +7,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from trueneg.cli.options import Seed
+
 
 def audit(
     path: Path,
+    /,
     *,
     label: str | None = None,
     positive: str | None = None,
@@ -39,7 +42,7 @@ def audit(
     select: str | None = None,
     ignore: str | None = None,
     fail_on: Literal["high", "medium", "low"] | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     no_cache: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
 ) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trueneg.cli.options import Seed
+
 
 def compare(
     out: Path,
+    /,
     *,
     remedies: str = "shortlist",
     metric: str | None = None,
@@ -15,7 +18,7 @@ def compare(
     cost_fp: float | None = None,
     folds: int = 5,
     repeats: int = 2,
-    seed: int = 0,
+    seed: Seed = 0,
     budget: str = "10m",
 ) -> int:
     """Compare remedies on your own data: which way to train beats the model as it is, and by how much.

@@ -33,7 +33,7 @@ def list_data() -> None:
     console.print(f"\n{place}; get a set with: trueneg data get NAME", **_SAY)  # type: ignore[arg-type]
 
 
-def get_data(name: str, *, to: Path | None = None) -> int:
+def get_data(name: str, /, *, to: Path | None = None) -> int:
     """Fetch a data set, verified by size and SHA-256, after telling its licence.
 
     Parameters

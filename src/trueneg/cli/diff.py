@@ -11,6 +11,7 @@ from cyclopts import Parameter
 def diff(
     before: Path,
     after: Path,
+    /,
     *,
     json: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from trueneg.cli.options import Seed
+
 _MEASURES = "nDCG@10,MRR@10,R@100,MAP"
 
 
@@ -24,7 +26,7 @@ def evaluate(
         Literal["negative", "condensed", "judged-only"], Parameter(group="A run on judgments")
     ] = "negative",
     positive_from: Annotated[float, Parameter(group="A run on judgments")] = 1.0,
-    seed: int = 0,
+    seed: Seed = 0,
     to: Path | None = None,
 ) -> None:
     """Evaluate a ranker's run on judgments (RUN QRELS), or encoders on tasks (TASK ... --encoder NAME).

@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from trueneg.cli.options import Seed
+
 
 def fit(
     name: str,
     path: Path,
+    /,
     *,
     out: Path,
     label: str | None = None,
@@ -30,7 +33,7 @@ def fit(
     terms: int = 5000,
     side: int = 224,
     held_out: float = 0.2,
-    seed: int = 0,
+    seed: Seed = 0,
     jobs: int = 1,
 ) -> None:
     """Fit a head or rejecter to labelled data, and keep it: trueneg fit tsetlin reviews.csv --label label --out model.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 def label(
     path: Path,
+    /,
     *,
     to: Path | None = None,
     text: str = "title,description",

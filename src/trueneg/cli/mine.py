@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from trueneg.cli.options import Seed
+
 
 def mine(
     folder: Path,
+    /,
     *,
     out: Path,
     source: Annotated[str, Parameter(name="--from")] = "dense",
@@ -23,7 +26,7 @@ def mine(
     format: Annotated[list[str] | None, Parameter(negative="")] = None,  # noqa: A002 - the option is called so
     split: str | None = None,
     positive_from: float = 1.0,
-    seed: int = 0,
+    seed: Seed = 0,
     teacher: Annotated[list[str] | None, Parameter(negative="")] = None,
     instruction: str = "",
     worked_examples: int = 0,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from trueneg.data.times import Clock
 
+_PIPE = Path("-")
+
 
 def predict(
-    path: Path,
+    path: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    /,
     *,
     model: Path,
-    out: Path,
+    out: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     id: str | None = None,  # noqa: A002 - the option is --id
     hours: float | None = None,
     time: str | None = None,
@@ -29,11 +36,12 @@ def predict(
     Parameters
     ----------
     path
-        CSV, TSV, Parquet, JSONL, Arrow or NPZ, with the columns that the model reads; an .npy file; a folder of images.
+        CSV, TSV, Parquet, JSONL, Arrow or NPZ, with the columns that the model reads; an .npy file; a folder of images;
+        - for a table from a pipe, kept on disk until its end.
     model
         The model's folder.
     out
-        The file to write; its name says the format.
+        The file to write; its name says the format; - for CSV to standard output.
     id
         A column to carry over, such as a key.
     hours
@@ -61,24 +69,48 @@ def predict(
         msg = f"--hours {hours:g}: {told}"
         raise InputError(msg)
     clock = _clock(time, time_format, hours, rejects)
+    with ExitStack() as stack:
+        _run(stack, path, model, out, id=id, hours=hours, clock=clock, video=video)
+
+
+def _run(
+    stack: ExitStack,
+    path: Path,
+    model: Path,
+    out: Path,
+    *,
+    id: str | None,  # noqa: A002
+    hours: float | None,
+    clock: Clock | None,
+    video: str | None,
+) -> None:
     from rich.console import Console
 
+    from trueneg.jobs.fit.piped import is_pipe, printed, spooled
     from trueneg.jobs.fit.stream import Watch
     from trueneg.jobs.fit.stream import predict as run_predict
+
+    console, where = Console(), str(out)
+    if path == _PIPE or is_pipe(path):
+        path = stack.enter_context(spooled(sys.stdin.buffer if path == _PIPE else path))
+    if out == _PIPE:
+        console, where = Console(stderr=True), "standard output"
+        out = stack.enter_context(printed(sys.stdout.buffer))
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     if video is not None:
         from trueneg.jobs.fit.videos import predict_videos
 
-        done = predict_videos(path, model, out, video=video)
-        Console().print(f"{done:,} videos labelled: {out}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{predict_videos(path, model, out, video=video):,} videos labelled: {where}")
         return
     watch = Watch(clock)
     with Console(stderr=True).status("labelling"):
-        done = run_predict(path, model, out, id=id, clock=clock, on_batch=watch.see)
-    console = Console()
-    console.print(f"{done:,} rows labelled: {out}", markup=False, highlight=False, soft_wrap=True)
+        done = run_predict(path, model, out, id=id, clock=clock, on_batch=watch.see, told=watch.told.append)
+    say(f"{done:,} rows labelled: {where}")
     for line in watch.lines(hours):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def _clock(time: str | None, form: str | None, hours: float | None, rejects: bool) -> Clock | None:

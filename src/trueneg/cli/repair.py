@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 def repair(
     out: Path,
+    /,
     *,
     action: Literal["eliminate", "reannotate", "downweight", "flag"],
     to: Path,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 
-def report(path: Path, *, out: Path | None = None) -> None:
+def report(path: Path, /, *, out: Path | None = None) -> None:
     """Draw the page of an audit, a comparison or a model from its JSON, which is the source of truth.
 
     Parameters
@@ -17,7 +17,6 @@ def report(path: Path, *, out: Path | None = None) -> None:
         The page to write; by default report.html, or compare.html, beside the JSON.
     """
     from trueneg.core.errors import InputError
-    from trueneg.data.writers import atomic
     from trueneg.report import comparison, html
     from trueneg.report.schema import validate
 
@@ -25,8 +24,8 @@ def report(path: Path, *, out: Path | None = None) -> None:
         from trueneg.jobs.fit.model import described
         from trueneg.report.model import render
 
-        with atomic(out or path / "report.html") as file:
-            file.write_text(render(described(path)), encoding="utf-8", errors="replace")
+        page = render(described(path))
+        _write(page, out or path / "report.html")
         return
     source = path / "audit.json" if path.is_dir() else path
     try:
@@ -40,5 +39,15 @@ def report(path: Path, *, out: Path | None = None) -> None:
     else:
         validate(loaded)
     page = (comparison.render if compared else html.render)(loaded)
-    with atomic(out or source.with_name("compare.html" if compared else "report.html")) as file:
+    _write(page, out or source.with_name("compare.html" if compared else "report.html"))
+
+
+def _write(page: str, path: Path) -> None:
+    """Write a page, and say where it is."""
+    from rich.console import Console
+
+    from trueneg.data.writers import atomic
+
+    with atomic(path) as file:
         file.write_text(page, encoding="utf-8", errors="replace")
+    Console().print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)

@@ -7,15 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trueneg.cli.options import Seed
+
 
 def review(
     out: Path,
+    /,
     *,
     n: int | None = None,
     width: float | None = None,
     finding: str | None = None,
     by_class: Annotated[bool, Parameter(negative="")] = False,
-    seed: int = 0,
+    seed: Seed = 0,
     open: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - the option is called --open
 ) -> None:
     """Draw a random sample for a person to judge, so that the audit's figures get an interval.

@@ -8,6 +8,7 @@ from typing import Any
 
 def run_code(
     samples: Path,
+    /,
     *,
     tests: str,
     to: Path,
