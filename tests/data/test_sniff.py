@@ -149,6 +149,32 @@ def test_parts_are_sniffed_and_told():
     assert found.embedding_matrix(table).shape == (n, 2)
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index", "row_number"])
+def test_an_index_that_was_written_with_the_table_is_no_feature(name, tmp_path):
+    """With pandas' index as a feature no two rows would be equal, and a model would learn the order of the rows."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"{name},x,y\n" + "".join(f"{900 - i},{i % 4}.5,{'ab'[i % 2]}\n" for i in range(40)))
+    table = read_table(path)
+    read = table.arrow.column_names[0]
+    found = roles(table, label="y")
+    assert found.numeric == ["x"]
+    assert f"numbers the rows, not used as a feature (name it in --features to keep it): {read}" in notes(found)
+    assert roles(table, label="y", features=f"{read},x").numeric == [read, "x"]
+
+
+def test_a_column_named_like_an_index_that_is_none_stays():
+    """Readings that repeat, or have fractions, are features whatever their name."""
+    table = frame(index=[i / 7 for i in range(40)], row=[i % 8 for i in range(40)], column_1=range(40), y=[0, 1] * 20)
+    assert roles(table, label="y").numeric == ["index", "row", "column_1"]
+
+
+def test_a_quantity_is_no_class():
+    """A label of measurements is refused with what to do; grades in half steps are classes."""
+    with pytest.raises(InputError, match=r"'y' holds 200 different numbers with fractions: .* cut it into ranges"):
+        roles(frame(y=[i / 7 for i in range(1, 401, 2)] * 2, x=list(range(400))), label="y")
+    assert len(roles(frame(y=[i / 2 for i in range(20)] * 20, x=list(range(400))), label="y").classes) == 20
+
+
 def test_probabilities():
     """Probabilities follow the classes by name, one column means the positive, and bad rows are named."""
     table = frame(y=["b", "a", "c"], p_c=[0.1, 0.2, 0.7], p_a=[0.3, 0.6, 0.2], p_b=[0.6, 0.2, 0.1])

@@ -141,6 +141,11 @@ def test_markup_in_the_data_is_escaped(tmp_path):
         ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"label": "y", "positive": "c"}, "c"),
         ({"x": [1.0, 2.0], "y": ["a", "b"]}, {}, "--label"),
         ({"y": ["a", "b", "a", "b"]}, {"label": "y"}, "--features"),
+        (
+            {"x": [1.0, 2.0, 3.0], "y": ["a", "b", "c"]},
+            {"label": "y"},
+            "each of the 3 labelled rows has a value of 'y'",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(columns, options, says):

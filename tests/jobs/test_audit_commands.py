@@ -70,6 +70,10 @@ def test_wrong_settings_are_one_line(tmp_path, text, says):
         ({"kind": "tabel"}, "'tabel' is unknown; say table or multilabel"),
         ({"quick": True, "thorough": True}, "give one of the two"),
         ({"reviewed": "answers.csv"}, "no audit lies in OUT"),
+        ({"select": ["TN2", "TN9"]}, "--select TN9: no check has a code that begins so; there are TN101"),
+        ({"ignore": ["TM201"]}, "--ignore TM201: no check has a code that begins so"),
+        ({"seed": -1}, "seed -1: give a whole number from 0"),
+        ({"out": __file__}, "is a file; name a folder"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_words(options, says):
@@ -77,6 +81,15 @@ def test_what_cannot_be_asked_is_refused_with_words(options, says):
     with pytest.raises(InputError) as caught:
         trueneg.audit(_table(120), label="label", **options)
     assert says in str(caught.value)
+
+
+def test_what_the_reader_noticed_is_told_once(tmp_path):
+    """The report lists how the input was read, each sentence once."""
+    path = tmp_path / "t.csv"
+    path.write_text(",x,y\n" + "".join(f"{i},{i % 5}.5,{i % 2}\n" for i in range(40)))
+    saw = trueneg.audit(path, label="y", quick=True).report["input"]["saw"]
+    assert len(saw) == len(set(saw))
+    assert any("has no name" in note for note in saw)
 
 
 def test_every_run_ends_with_one_next_command(tmp_path):

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from trueneg.core.errors import InputError
 from trueneg.data._sniff.multilabel import settle_multilabel
 from trueneg.data._sniff.notes import Note
-from trueneg.data._sniff.values import MAX_CLASSES, columns_for, in_order, label_strings
+from trueneg.data._sniff.values import (
+    MAX_CLASSES,
+    MAX_FRACTIONS,
+    columns_for,
+    in_order,
+    is_fraction,
+    label_strings,
+)
 from trueneg.data.readers import Table, one_line
 
 if TYPE_CHECKING:
@@ -64,6 +71,12 @@ def _settle_single(table: Table, found: Roles, where: str, least: int) -> None:
         msg = (
             f"{where}: label {one_line(name, 60)!r} has {len(values):,} values in {len(table):,} "
             "rows; it is no class label, name another column"
+        )
+        raise InputError(msg)
+    if len(values) > max(MAX_FRACTIONS, len(table) // 10) and is_fraction(table, name):
+        msg = (
+            f"{where}: label {one_line(name, 60)!r} holds {len(values):,} different numbers with fractions: it is a "
+            "quantity and no class; cut it into ranges, or name another column"
         )
         raise InputError(msg)
     if found.unlabeled is not None and strings.null_count == table.arrow.column(name).null_count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trueneg.data._sniff.values import OURS, SAMPLE, distinct, is_unique, is_vector, listed
 from trueneg.data.readers import Table
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _EMBEDDING = re.compile(r"^(emb|embedding|embeddings|vec|vector)[_.]?\d+$", re.IGNORECASE)
 PROBA_NAME = re.compile(r"^(pred_proba|proba|probability|prob|p)[_.](.+)$", re.IGNORECASE)
+# What an index is called where it has a name: pandas writes none, and reads that again as "Unnamed: 0".
+_INDEX = re.compile(r"^(unnamed: \d+|index|idx|level_0|row|row_?(number|num|no|index))$", re.IGNORECASE)
 _IMAGE = re.compile(r"\.(png|jpe?g|gif|webp|bmp|tiff?)$", re.IGNORECASE)
 
 
@@ -27,6 +29,8 @@ def sniff_rest(table: Table, found: Roles, features: list[str] | None) -> None:
         found.notes.append(f"written by an earlier repair and not used: {listed(ours)}")
         rest = [name for name in rest if name not in ours]
     rest = _sniff_named(table, found, rest)
+    if features is None:
+        rest = _without_index(table, found, rest)
     rest = _sniff_wide(table, found, rest)
     wanted = rest if features is None else features
     left_out: list[str] = []
@@ -69,6 +73,26 @@ def _sniff_named(table: Table, found: Roles, rest: list[str]) -> list[str]:
             found.notes.append(f"column {name!r} is taken for the {part} by its name")
             rest.remove(name)
     return rest
+
+
+def _without_index(table: Table, found: Roles, rest: list[str]) -> list[str]:
+    """Leave out what numbers the rows: with it no two rows are equal, and a model learns their order."""
+    told = [note.partition(" has no name and is called ")[2] for note in table.notes]
+    index = [
+        name for name in rest if (repr(name) in told or _INDEX.match(name)) and _numbers_rows(table.arrow.column(name))
+    ]
+    if index:
+        found.notes.append(
+            f"numbers the rows, not used as a feature (name it in --features to keep it): {listed(index)}"
+        )
+    return [name for name in rest if name not in index]
+
+
+def _numbers_rows(column: Any) -> bool:
+    """Say whether a column holds whole numbers, no two alike."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(column.type)) and is_unique(column)
 
 
 def _sniff_wide(table: Table, found: Roles, rest: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 MAX_CLASSES = 1_000
+MAX_FRACTIONS = 50  # grades in half steps are classes, measurements are none
 SAMPLE = 2_000
 OURS = "trueneg_"
 """Columns that begin so were written by a repair: they say what was found out about a row, and are no features."""

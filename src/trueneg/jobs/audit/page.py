@@ -26,12 +26,12 @@ SUSPECT_CODES = ("TN201", "TN202", "TN203")
 FORMATS = (".csv", ".tsv", ".parquet", ".jsonl", ".arrow", ".feather", ".npz", ".ndjson")
 
 
-def report_of(context: Context, findings: list[Finding], suspects: pa.Table, notes: list[str]) -> dict[str, Any]:
+def report_of(context: Context, findings: list[Finding], suspects: pa.Table) -> dict[str, Any]:
     """Return the report of a table with one label a row."""
     counts = np.bincount(context.codes[context.codes >= 0], minlength=len(context.classes))
     classes = [{"name": n, "count": int(c)} for n, c in zip(context.names, counts, strict=True)]
     report = page_of(context.path, context.arrow, context.roles, classes, findings, suspects)
-    saw = [*notes, *context.roles.notes, *context.notes, *(context.data.notes if context.data else [])]
+    saw = [*context.roles.notes, *context.notes, *(context.data.notes if context.data else [])]
     if context.data is not None:
         saw.append(f"learnt from: {context.data.words}")
     report["input"]["saw"] = [*saw, f"probabilities: {context.model}"]

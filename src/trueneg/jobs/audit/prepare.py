@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trueneg.core.errors import InputError
+from trueneg.data.readers import one_line
 from trueneg.data.sniff import trusted_mask
 from trueneg.jobs.audit.context import Context
 from trueneg.jobs.audit.keep import packed, unpacked
@@ -43,6 +45,7 @@ def table_context(
     if roles.proba:
         probability, model = roles.proba_matrix(table), "given probabilities"
     elif not quick and data is not None:
+        _refuse_single_rows(codes, one_line(path), roles.labels[0])
         learn = _learnt_thoroughly if thorough else _learnt
         probability, model, told = learn(stages, data, codes, len(classes), groups, seed, say)
     context = Context(
@@ -57,6 +60,17 @@ def table_context(
     if "miss_rate" in options or "false_alarm_rate" in options:
         context.noise_rates = (options.get("miss_rate", 0.0), options.get("false_alarm_rate", 0.0))
     return context
+
+
+def _refuse_single_rows(codes: np.ndarray, where: str, label: str) -> None:
+    """Refuse a label without two rows of any class: whatever learns from one of them never meets its class again."""
+    judged = codes[codes >= 0]
+    if np.bincount(judged).max() < 2:
+        msg = (
+            f"{where}: each of the {len(judged):,} labelled rows has a value of {one_line(label, 60)!r} of its own, so "
+            "no class can be learned; name a column of classes, cut numbers into ranges, or give more rows"
+        )
+        raise InputError(msg)
 
 
 def _represented(

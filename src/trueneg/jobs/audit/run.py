@@ -97,6 +97,7 @@ def audit(
         What is wrong with the input, where, and what to do.
     """
     _refuse(quick, thorough, columns.get("kind"))
+    _refuse_choice(seed, select, ignore, out)
     say = progress or (lambda _: None)
     asked: dict[str, Any] = {"quick": quick, "thorough": thorough, "seed": seed, "select": select, "ignore": ignore}
     asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "reviewed": reviewed, **columns}
@@ -187,6 +188,21 @@ def _refuse(quick: bool, thorough: bool, kind: str | None) -> None:
         raise InputError(msg)
 
 
+def _refuse_choice(seed: int, select: list[str] | None, ignore: list[str] | None, out: str | Path | None) -> None:
+    """Refuse what would leave a gate open unnoticed (a code that no check has), or fail deep down."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: give a whole number from 0 to {2**32 - 1}")
+    for option, wanted in (("--select", select), ("--ignore", ignore)):
+        for code in wanted or []:
+            if not any(_matches(check.CODE, [code]) for check in load()):
+                known = ", ".join(check.CODE for check in load())
+                raise InputError(
+                    f"{option} {one_line(code, 30)}: no check has a code that begins so; there are {known}"
+                )
+    if out is not None and Path(out).is_file():
+        raise InputError(f"--out {one_line(out)} is a file; name a folder, which is made where it is missing")
+
+
 def _read(data: Any, say: Callable[[str], None]) -> tuple[Any, str, str]:
     """Return the table, the kind of frame to give back, and the path to show."""
     if isinstance(data, str | Path):
@@ -201,7 +217,7 @@ def _table(
     """Run the checks on a table with one label a row."""
     findings = sorted((_one(check, context, *chosen) for check in load("table")), key=Finding.rank)
     suspects = suspects_table(context, findings)
-    report = report_of(context, findings, suspects, table.notes)
+    report = report_of(context, findings, suspects)
     if context.roles.image and suspects.num_rows and not _images_left_out(context):
         report["suspects"]["images"] = suspect_images(
             ImageColumn(table.arrow, context.roles.image[0], Path(context.path).parent, image_named),
@@ -267,7 +283,7 @@ def _multilabel(
             suspects = suspects.filter(pc.not_equal(suspects["finding"], finding.code))
     findings.sort(key=Finding.rank)
     report = page_of(path, table.arrow, roles, words["classes"], findings, suspects)
-    report["input"]["saw"] = [*table.notes, *roles.notes, *words["saw"], f"probabilities: {words['model']}"]
+    report["input"]["saw"] = [*roles.notes, *words["saw"], f"probabilities: {words['model']}"]
     rankings = {c: r for c, r in words["rankings"].items() if not _left_out(c, select, ignore)}
     return Audit(findings, report, suspects, kind, rankings=rankings, neighbors=words["neighbors"])
 
