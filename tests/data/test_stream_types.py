@@ -43,7 +43,7 @@ def test_types_told_in_blocks_are_those_of_the_whole(name, tmp_path, monkeypatch
     """Protects bounded memory: a column whose last rows change its type gets the type that a whole read gives it."""
     _write(tmp_path / name)
     whole = read_table(tmp_path / name).arrow
-    monkeypatch.setattr("trueneg.data._streams.read.BLOCK_BYTES", 1 << 15)
+    monkeypatch.setattr("trueneg.data._streams.types.BLOCK_BYTES", 1 << 15)
     monkeypatch.setattr("trueneg.data._streams.read.WHOLE_BYTES", 0)
     mixed = ("truth and numbers", "day then time")
     schema, _ = types_of(tmp_path / name, "csv", None if name == "t.csv" else "gzip", None)

@@ -19,6 +19,7 @@ from trueneg.data._readers.encoding import (
     refuse_binary_within,
     utf8_source,
 )
+from trueneg.data._readers.repeated import OneHeader, may_repeat, told
 from trueneg.data._readers.table import one_line
 
 if TYPE_CHECKING:
@@ -38,17 +39,19 @@ def read_text(path: Path, kind: str, compression: str | None, notes: list[str]) 
     if kind == "jsonl":
         arrow = _read_jsonl(path, compression, encoding)
     else:
-        arrow = _read_csv(path, compression, encoding, "," if kind == "csv" else "\t", head)
+        delimiter = "," if kind == "csv" else "\t"
+        arrow, repeats = _read_csv(path, compression, encoding, delimiter, head)
         if encoding == "utf-8" and has_binary(arrow):
             encoding = late_encoding(arrow, where)
-            arrow = _read_csv(path, compression, encoding, "," if kind == "csv" else "\t", head)
+            arrow, repeats = _read_csv(path, compression, encoding, delimiter, head)
+        notes += [told(repeats)] if repeats else []
     if encoding != "utf-8":
         notes.append(f"read as {encoding.upper()}")
     return arrow
 
 
-def _read_csv(path: Path, compression: str | None, encoding: str, delimiter: str, head: bytes) -> pa.Table:
-    """Read CSV or TSV.
+def _read_csv(path: Path, compression: str | None, encoding: str, delimiter: str, head: bytes) -> tuple[pa.Table, int]:
+    """Read CSV or TSV, and say how many lines that repeat the header were left out.
 
     Arrow splits a file without newlines inside quotes faster, so it is told of them only when a row in the head
     holds a quote, and again when the first try fails.
@@ -60,11 +63,14 @@ def _read_csv(path: Path, compression: str | None, encoding: str, delimiter: str
     tries = [True] if b'"' in head.partition(b"\n")[2] else [False, True]
     for quoted_newlines in tries:
         try:
+            options = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted_newlines)
             with utf8_source(path, compression, encoding) as stream:
-                return pa_csv.read_csv(
-                    stream,
-                    parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted_newlines),
-                )
+                arrow = pa_csv.read_csv(stream, parse_options=options)
+            if not may_repeat(arrow):
+                return arrow, 0
+            with utf8_source(path, compression, encoding) as stream:
+                once = OneHeader(stream, delimiter)
+                return pa_csv.read_csv(once, parse_options=options), once.repeats
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             if quoted_newlines:
                 _explain_csv(path, compression, encoding, delimiter, error)

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueneg.data._readers.encoding import encoding_of, head_of, utf8_source
+from trueneg.data._readers.repeated import OneHeader, told
+from trueneg.data._streams.types import BLOCK_BYTES, DELIMITER, named, types_of
 from trueneg.data.readers import format_of, one_line, read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 65_536
-BLOCK_BYTES = 4 << 20
 WHOLE_BYTES = 64 << 20  # a delimited file up to here is read whole to tell its types
 TEXT = ("csv", "tsv", "jsonl")
-DELIMITER = {"csv": ",", "tsv": "\t"}
 
 
 @dataclass(eq=False)
@@ -38,6 +38,8 @@ class Stream:
         The columns' names as a whole read gives them (nameless ones named).
     encoding : str
         Of a text file; ``"utf-8"`` elsewhere.
+    repeats : int
+        Lines left out, in the batches read last, since they repeat the header of a delimited file.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Stream:
     schema: pa.Schema
     names: list[str]
     encoding: str = "utf-8"
+    repeats: int = 0
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order; ``columns``, in the file's order, leaves the others unread where that is cheaper."""
@@ -61,6 +64,11 @@ class Stream:
         else:
             whole = read_table(self.path).arrow
             yield from _selected(whole.to_batches(max_chunksize=BATCH_ROWS), self, wanted)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was decided in reading the last batches, in words."""
+        return [told(self.repeats)] if self.repeats else []
 
     def tidy(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch as a whole read gives it: names settled, metadata gone, views as plain strings."""
@@ -90,8 +98,9 @@ class Stream:
         from pyarrow import csv as pa_csv
 
         with utf8_source(self.path, self.compression, self.encoding) as source:
+            once = OneHeader(source, DELIMITER[self.format])
             reader = pa_csv.open_csv(
-                source,
+                once,
                 read_options=pa_csv.ReadOptions(
                     block_size=BLOCK_BYTES, column_names=self.names, skip_rows_after_names=1
                 ),
@@ -99,6 +108,7 @@ class Stream:
                 convert_options=self._convert(wanted),
             )
             yield from reader
+            self.repeats = once.repeats
 
     def _convert(self, wanted: list[str] | None) -> Any:
         from pyarrow import csv as pa_csv
@@ -165,8 +175,6 @@ def open_stream(path: str | Path, schema: pa.Schema | None = None, encoding: str
     kind, compression = format_of(path)
     if kind in TEXT:
         if schema is None and kind in DELIMITER and path.is_file() and path.stat().st_size > WHOLE_BYTES:
-            from trueneg.data._streams.types import types_of
-
             schema, encoding = types_of(path, kind, compression, encoding)
         if schema is None:
             table = read_table(path)
@@ -195,18 +203,6 @@ def spelt_stream(stream: Stream) -> SpeltStream:
 
     schema = pa.schema([(name, pa.large_string()) for name in stream.names])
     return SpeltStream(stream.path, stream.format, stream.compression, schema, stream.names, stream.encoding)
-
-
-def named(names: Sequence[str]) -> list[str]:
-    """Return the names of columns as a whole read settles them."""
-    out = list(names)
-    for i, name in enumerate(out):
-        if not name.strip():
-            fresh = f"column_{i + 1}"
-            while fresh in out:
-                fresh += "_"
-            out[i] = fresh
-    return out
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueneg.data._readers.encoding import encoding_of, head_of, refuse_binary_within, utf8_source
+from trueneg.data._readers.repeated import OneHeader
 from trueneg.data.readers import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+BLOCK_BYTES = 4 << 20
+DELIMITER = {"csv": ",", "tsv": "\t"}
 
 
 def types_of(
@@ -23,8 +28,6 @@ def types_of(
     """
     import pyarrow as pa
     from pyarrow import csv as pa_csv
-
-    from trueneg.data._streams.read import BLOCK_BYTES, DELIMITER, named
 
     where = one_line(path)
     own = encoding_of(head_of(path, compression), where) if encoding is None else encoding
@@ -43,7 +46,7 @@ def types_of(
         found: list[set[pa.DataType]] = [set() for _ in names]
         with utf8_source(path, compression, own) as source:
             reader = pa_csv.open_csv(
-                source,
+                OneHeader(source, DELIMITER[kind]),
                 read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
                 parse_options=pa_csv.ParseOptions(delimiter=DELIMITER[kind], newlines_in_values=True),
                 convert_options=pa_csv.ConvertOptions(
@@ -59,6 +62,18 @@ def types_of(
     if any(one is None for one in settled):
         return None, encoding
     return pa.schema(list(zip(named(names), settled, strict=True))), own
+
+
+def named(names: Sequence[str]) -> list[str]:
+    """Return the names of columns as a whole read settles them."""
+    out = list(names)
+    for i, name in enumerate(out):
+        if not name.strip():
+            fresh = f"column_{i + 1}"
+            while fresh in out:
+                fresh += "_"
+            out[i] = fresh
+    return out
 
 
 def _told(batch: pa.RecordBatch) -> pa.Table:

@@ -40,6 +40,11 @@ class Source:
         self._stream = open_stream(path)
         self.names = list(self._stream.names)
 
+    @property
+    def notes(self) -> list[str]:
+        """What was decided in reading the last batches, in words."""
+        return self._stream.notes if hasattr(self, "_stream") else []
+
     def type_of(self, column: str) -> pa.DataType:
         """Return the type of a column."""
         return self._stream.schema.field(self.names.index(column)).type

@@ -81,6 +81,7 @@ class Watch:
         self.meter: Any = None
         self.silent = False
         self.gaps: dict[str, int] = {}
+        self.told: list[str] = []
 
     def see(self, answer: Any, kind: Kind) -> None:
         """Add a batch."""
@@ -99,7 +100,7 @@ class Watch:
     def lines(self, hours: float | None) -> list[str]:
         """Return what to tell."""
         rows = sum(self.counts.values())
-        told = told_of(self.gaps, rows)
+        told = [*self.told, *told_of(self.gaps, rows)]
         if self.meter is not None and self.meter.flows:
             return [*self._alarms(hours), *told]
         if self.unknown is None or not rows:
@@ -162,6 +163,7 @@ def predict(
     id: str | None = None,  # noqa: A002
     clock: Clock | None = None,
     on_batch: Callable[[Any, Kind], None] | None = None,
+    told: Callable[[str], None] | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Label a table, an array or a folder of images batch by batch; memory does not grow with it.
@@ -181,6 +183,8 @@ def predict(
         Of a column of times, which is looked at once before rows are labelled; the answers then hold its times.
     on_batch : callable or None
         Called with the answer to each batch and the head.
+    told : callable or None
+        Called at the end with what was decided in reading, in words.
     progress : callable or None
         Called with a text, the rows done, and 0: the number of rows is not known beforehand.
 
@@ -224,6 +228,9 @@ def predict(
                 on_batch(answer, model.fitted)
             if progress is not None:
                 progress("rows", done, 0)
+    if told is not None:
+        for line in source.notes:
+            told(line)
     return done
 
 
