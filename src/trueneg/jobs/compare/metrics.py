@@ -225,7 +225,7 @@ def known_metrics(*, binary: bool, costs: bool, negative: bool) -> tuple[str, ..
 def shown_metrics(*, binary: bool, costs: bool, negative: bool) -> tuple[str, ...]:
     """Name the figures that the table shows beside the chosen one."""
     if binary:
-        return ("precision", "recall", "mcc", "auroc", "auprc", *ALWAYS, *(("cost",) if costs else ()))
+        return ("precision", "recall", "specificity", "mcc", "auroc", "auprc", *ALWAYS, *(("cost",) if costs else ()))
     return ("macro_f1", "balanced_accuracy", "accuracy", *(("micro_f1",) if negative else ()), *ALWAYS)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Cell = tuple[int, int]
 
 ANSWERED = (1.0, 0.95, 0.9, 0.8)
+ALARMS = 0.01  # of the negative rows, a budget
 _SIGNED = ("mcc", "kappa", "youden_j")
 
 
@@ -103,9 +104,9 @@ class OnFolds:
             )
 
     def _at_matched(self) -> None:
-        """Recall at the false-positive rate of the tuned threshold, precision at its alarms: what the ranking gives."""
+        """What the ranking gives at the rate, alarms and recall of the tuned threshold, and at 1 % false positives."""
         task = self.runner.task
-        at: dict[str, dict[str, dict[Cell, float]]] = {"recall": {}, "precision": {}}
+        at: dict[str, dict[str, dict[Cell, float]]] = {"recall": {}, "precision": {}, "fpr": {}, "budget": {}}
         for row in self.judged:
             for out in at.values():
                 out[row.name] = {}
@@ -121,6 +122,9 @@ class OnFolds:
                 at["precision"][row.name][cell] = matched(
                     scores[0], scores[1], truth, at="alarms", value=float(alarm.sum())
                 ).b.precision
+                at["budget"][row.name][cell] = 1 - matched(scores[0], scores[1], truth, at="fpr", value=ALARMS).b.fnr
+                missed = float(1 - alarm[truth == 1].mean())
+                at["fpr"][row.name][cell] = matched(scores[0], scores[1], truth, at="fnr", value=missed).b.fpr
         for name, of_rows in at.items():
             for row in self.judged:
                 self._put(row.matched, row.matched_difference, name, of_rows[row.name], self._base(row, of_rows))

@@ -35,7 +35,8 @@ class Remedy:
         ``"baseline"``, ``"sampling"``, ``"cleaning"``, ``"head"``, ``"calibration"``, ``"rejecter"`` (answers as
         *nothing*, and has its own ``certainty``: in the table of abstaining alone), ``"control"`` or ``"own"``.
     needs : tuple of str, default=()
-        What the data must have: ``"negative"``, ``"answers"``, ``"nominal"``, ``"no nominal"``, ``"all nominal"``.
+        What the data must have: ``"alarms"`` (negative rows enough for a budget), ``"negative"``, ``"answers"``,
+        ``"nominal"``, ``"no nominal"``, ``"all nominal"``.
     short : bool, default=False
         Whether it is tried where no remedies are named.
     apply : str, default=""
@@ -145,7 +146,24 @@ REMEDIES: tuple[Remedy, ...] = (
         False,
         "MahalanobisDetector().fit(X, y).calibrate(X_new, target_tpr=0.9)",
     ),
-    Remedy("teen", "prototype head (TEEN)", threshold.teen, "head", (), False, "PrototypeClassifier().fit(X, y)"),
+    Remedy(
+        "intrusion",
+        "alarms within a budget",
+        rejecting.intrusion,
+        "head",
+        ("alarms",),
+        False,
+        "IntrusionRejecter(rate=0.01).fit(X, y)",
+    ),
+    Remedy(
+        "teen",
+        "prototypes, rare classes added (TEEN)",
+        threshold.teen,
+        "head",
+        (),
+        False,
+        "PrototypeClassifier().fit(X[often], y[often]).partial_fit(X[rare], y[rare])",
+    ),
     Remedy(
         "loki",
         "class means' distances (Loki)",

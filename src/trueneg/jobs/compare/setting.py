@@ -10,6 +10,7 @@ import numpy as np
 from trueneg.core.errors import InputError
 from trueneg.jobs.compare.fold import Learner, split
 from trueneg.jobs.compare.plan import drawn
+from trueneg.jobs.compare.rejecting import too_few_to_alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +86,7 @@ def unfit(remedy: Remedy, task: Task, kind: str) -> str:
     coded = nominal and (kind == "boosting" or task.features.counts is None)
     others = task.features.numeric.shape[1] + task.features.given.shape[1] + (task.features.counts is not None)
     reasons = {
+        "alarms": too_few_to_alarm(task) if "alarms" in remedy.needs else "",
         "negative": "" if task.negative is not None else "it needs a negative class; name it with --negative",
         "answers": "" if (task.answers >= 0).any() else "there are no answers; run trueneg review first",
         "nominal": "" if coded and others else "it needs categorical columns beside others",

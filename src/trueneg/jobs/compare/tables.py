@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trueneg.jobs.compare.advice import told
 from trueneg.jobs.compare.differences import judged, rows_needed
 from trueneg.jobs.compare.metrics import LOWER_IS_BETTER, called
+from trueneg.jobs.compare.on_folds import ALARMS
 from trueneg.report.words import estimate as written
 
 if TYPE_CHECKING:
@@ -104,28 +105,23 @@ def _abstaining(rows: list[Row]) -> dict[str, Any]:
 
 
 def _matched(rows: list[Row]) -> dict[str, Any]:
-    columns = [
-        "remedy",
-        "recall at equal false-positive rate",
-        "difference",
-        "precision at equal alarms",
-        "difference ",
-    ]
+    names = {
+        "recall": "recall at equal false-positive rate",
+        "precision": "precision at equal alarms",
+        "fpr": "false-positive rate at equal recall",
+        "budget": f"recall at {100 * ALARMS:g} % false positives",
+    }
+    columns = ["remedy"]
+    for i, said in enumerate(names.values()):
+        columns += [said, "difference" + " " * i]
     lines = [
-        [
-            r.title,
-            *(
-                c
-                for n in ("recall", "precision")
-                for c in (_said(r.matched.get(n)), _change(r.matched_difference.get(n)))
-            ),
-        ]
+        [r.title, *(c for n in names for c in (_said(r.matched.get(n)), _change(r.matched_difference.get(n))))]
         for r in rows
         if r.matched
     ]
     caption = (
-        "All at the false-positive rate, or the number of alarms, that the tuned threshold has in the fold: what is "
-        "left is the ranking. The tuned threshold itself ranks as nothing does."
+        "All at the false-positive rate, the number of alarms, or the recall that the tuned threshold has in the fold, "
+        "and at a budget of false positives: what is left is the ranking. The tuned threshold ranks as nothing does."
     )
     return {
         "id": "matched",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trueneg.jobs.compare.fold import Fold
 
 POWERS = np.linspace(0.0, 1.25, 26)
+FEW_SHOTS = 20
 
 
 def class_weights(fold: Fold) -> Model:
@@ -132,12 +133,36 @@ def naive_bayes(fold: Fold) -> Model:
 
 
 def teen(fold: Fold) -> Model:
-    """Put prototypes in the place of the base learner: the class mean nearest by cosine, on centred dense rows."""
+    """Put prototypes in the place of the base learner: the class mean nearest by cosine, on centred dense rows.
+
+    Classes of at most 20 training rows come as new ones, beside two base classes or more: TEEN moves their means
+    towards the base classes that they resemble.
+    """
     from trueneg.heads import PrototypeClassifier
 
     centre = fold.dense.mean(axis=0)
-    head = PrototypeClassifier().fit(fold.dense - centre, fold.y)
-    return Model(lambda view: full(head.predict_proba(view.dense - centre), head.classes_, fold.n_classes), len(fold.y))
+    rows = fold.dense - centre
+    counts = np.bincount(fold.y, minlength=fold.n_classes)
+    few = (counts <= FEW_SHOTS) & (counts > 0)
+    if (counts > FEW_SHOTS).sum() < 2:
+        few[:] = False
+    rare = few[fold.y]
+    head = PrototypeClassifier().fit(rows[~rare], fold.y[~rare])
+    if rare.any():
+        head.partial_fit(rows[rare], fold.y[rare])
+    return Model(
+        lambda view: full(head.predict_proba(view.dense - centre), head.classes_, fold.n_classes),
+        len(fold.y),
+        note=_new_classes(int(few.sum())),
+    )
+
+
+def _new_classes(few: int) -> str:
+    if not few:
+        return ""
+    return (
+        f"{few} class{'es' if few > 1 else ''} of at most {FEW_SHOTS} rows as {'new ones' if few > 1 else 'a new one'}"
+    )
 
 
 def loki(fold: Fold) -> Model:
