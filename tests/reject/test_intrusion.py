@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -177,6 +178,29 @@ def test_every_kind_of_table_gives_the_same_numbers():
     np.testing.assert_array_equal(encoder.transform(frame), expected)
 
 
+def test_text_among_numbers_is_a_gap():
+    """Protects exports that write - or ? where there is no number: the column stays one of numbers, and gaps count."""
+    rng = np.random.default_rng(0)
+    sizes = rng.lognormal(6, 1, 50)
+    texts = [f"{v:.3f}" for v in sizes]
+    texts[3], texts[7], texts[9] = "-", " ? ", None
+    codes = [None, *(str(v) for v in rng.integers(0, 3, 49))]
+    frame = pa.table({"bytes": pa.array(texts), "code": codes, "zone": ["-" if i % 2 else "12a" for i in range(50)]})
+    encoder = FlowEncoder(missing="mean").fit(frame)
+    assert encoder.numbers_ == ["bytes"]  # codes were given as text, and zones are no numbers
+    assert encoder.gaps(frame) == {"bytes": 3}
+    plain = frame.set_column(0, "bytes", pa.array([None if i in (3, 7, 9) else float(t) for i, t in enumerate(texts)]))
+    np.testing.assert_array_equal(encoder.transform(frame), FlowEncoder(missing="mean").fit(plain).transform(plain))
+    odd = frame.set_column(0, "bytes", pa.array([*texts[:-1], "oops"]))
+    assert encoder.gaps(odd) == {"bytes": 4}
+    other = frame.set_column(0, "bytes", pa.array(["tcp"] * 50))
+    with pytest.raises(InputError, match=r"column 'bytes' held numbers .* but 'tcp' in row 0"):
+        encoder.transform(other)
+    empty = frame.set_column(0, "bytes", pa.array(["-"] * 50))
+    assert encoder.gaps(empty) == {"bytes": 50}
+    assert "bytes" in FlowEncoder().fit(frame).categories_
+
+
 def test_missing_numbers_are_named_or_filled():
     """Protects streams: a NaN is refused with its place, or stands at the mean."""
     frame, _ = _flows(50)
@@ -198,7 +222,7 @@ def test_trees_score_as_scikit_learn_does(numba, monkeypatch):
     import trueneg.reject._intrusion.trees as module
 
     if not numba:
-        monkeypatch.setattr(module, "_loop", lambda: None)
+        monkeypatch.setattr(module, "compiled_or_none", lambda _: None)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 6)).astype(np.float32).round(1)  # ties with the cuts
     y = X[:, 0] + rng.normal(size=400) > 1

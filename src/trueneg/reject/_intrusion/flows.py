@@ -16,6 +16,8 @@ __all__ = ["FlowEncoder"]
 
 _TAIL = 20.0  # a non-negative column that goes beyond this is a count, bytes or a duration: its logarithm is used
 _ROWS = 65_536
+_NOTHING = ("", "-", "?", "(empty)", "n/a", "na", "nan", "none", "null")  # what exports write where there is no number
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 
 
 class FlowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,7 +35,9 @@ class FlowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     max_categories : int, default=256
         Categories kept of a column, the most frequent first; the others count as unseen.
     missing : {"error", "mean"}, default="error"
-        What a missing or infinite number does: one line that names it, or the mean.
+        What a missing or infinite number does: one line that names it, or the mean. With "mean" a text column is one of
+        numbers where ``-``, ``?`` and the like are all that keeps it from being read as such, and in other tables a
+        text among numbers counts as missing.
 
     Attributes
     ----------
@@ -62,6 +66,8 @@ class FlowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("the flow table is empty: give at least one row and one column.")
         self.columns_ = list(table)
         self.n_features_in_ = len(table)
+        if self.missing == "mean":
+            table = {c: _filled(v) for c, v in table.items()}
         self.categories_ = {c: self._kept(v) for c, v in table.items() if not _is_number(v)}
         self.numbers_ = [c for c in self.columns_ if c not in self.categories_]
         numbers = self._numbers(table, None)
@@ -88,7 +94,7 @@ class FlowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         check_is_fitted(self, "scale_")
         table = _table(X)
-        found = {c: int((~np.isfinite(_floats(table[c], c))).sum()) for c in self.numbers_ if c in table}
+        found = {c: int((~np.isfinite(self._floats(table[c], c))).sum()) for c in self.numbers_ if c in table}
         return {c: count for c, count in found.items() if count}
 
     def transform_counted(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -163,12 +169,30 @@ class FlowEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ranked = sorted(((c, v) for v, c in pairs if v is not None), key=lambda p: (-p[0], p[1]))
         return [v for _, v in ranked[: self.max_categories]]
 
+    def _floats(self, values: Any, name: str) -> NDArray[np.float64]:
+        """Return a number column of another table: read as text there, it is turned into numbers where that can be."""
+        if _is_number(values):
+            return np.asarray(values, dtype=np.float64)
+        numbers, other = _apart(values)
+        # One odd text among numbers is a gap; a column of other texts is another column.
+        if other.any() and (self.missing == "error" or np.isnan(numbers).all()):
+            from trueneg.data.readers import one_line
+
+            row = int(np.flatnonzero(other)[0])
+            cell = one_line(values[row].as_py(), 40)
+            msg = (
+                f"column {name!r} held numbers when the model was fitted, but {cell!r} in row {row}: repair it or "
+                "give the column that was learned from."
+            )
+            raise InputError(msg)
+        return numbers
+
     def _numbers(self, table: Mapping[str, Any], fill: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """Return number columns as float64 (n, k); what is missing is refused, or filled (None: by the means)."""
         n = len(_first(table)) if table else 0
         out = np.empty((n, len(self.numbers_)), order="F")
         for j, column in enumerate(self.numbers_):
-            out[:, j] = _floats(table[column], column)
+            out[:, j] = self._floats(table[column], column)
         bad = ~np.isfinite(out)
         if bad.any():
             i, j = np.argwhere(bad)[0]
@@ -252,18 +276,27 @@ def _is_number(values: Any) -> bool:
     return isinstance(values, np.ndarray)
 
 
-def _floats(values: Any, name: str) -> NDArray[np.float64]:
-    """Return a number column of another table: read as text there, it is turned into numbers where that can be."""
+def _filled(values: Any) -> Any:
+    """Return a text column as numbers, NaN for gaps, where it holds both and nothing else; others as they are."""
     if _is_number(values):
-        return np.asarray(values, dtype=np.float64)
+        return values
+    numbers, other = _apart(values)
+    there = int(np.isfinite(numbers).sum())
+    # Digits without a gap, or with nulls alone, were given as text: they are codes.
+    return numbers if there and not other.any() and len(numbers) - there > values.null_count else values
+
+
+def _apart(values: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the numbers of a text column (n,), NaN elsewhere, and which values are neither numbers nor gaps."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    try:
-        return pc.cast(pc.utf8_trim_whitespace(values), pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid as error:
-        msg = f"column {name!r} held numbers when the model was fitted, and holds text here: {error}"
-        raise InputError(msg.splitlines()[0]) from error
+    text = pc.utf8_trim_whitespace(values)
+    number = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)
+    found = pc.cast(pc.if_else(number, text, pa.scalar(None, text.type)), pa.float64())
+    gap = pc.or_(pc.is_null(text), pc.is_in(pc.utf8_lower(text), value_set=pa.array(_NOTHING, text.type)))
+    other = ~(number.to_numpy(zero_copy_only=False) | pc.fill_null(gap, True).to_numpy(zero_copy_only=False))
+    return found.to_numpy(zero_copy_only=False), other
 
 
 def _places(values: Any, kept: list[str]) -> NDArray[np.int64]:
