@@ -51,6 +51,39 @@ def test_every_room_is_reached_from_the_package():
     assert done.returncode == 0, done.stderr
 
 
+def test_what_the_readme_names_is_reached_from_the_package():
+    """``trueneg.core.neighbors.top_k`` is copied from the page into a session that has imported ``trueneg`` alone."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    names = sorted(set(re.findall(r"`(trueneg(?:\.\w+)+)`", text)))
+    assert len(names) > 5
+    code = f"import functools, trueneg\nfor name in {names!r}:\n    functools.reduce(getattr, name.split('.')[1:], trueneg)"
+    done = _python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_rooms_list_what_they_hold():
+    """What a session offers on the tab key: no room comes up empty."""
+    rooms = (
+        "clean",
+        "core",
+        "data",
+        "encoders",
+        "engine",
+        "heads",
+        "judge",
+        "llm",
+        "losses",
+        "mine",
+        "reject",
+        "sample",
+    )
+    done = _python(
+        f"import trueneg\nfor name in {rooms!r}:\n    room = getattr(trueneg, name)\n"
+        "    assert len([n for n in dir(room) if n[0] != '_']) > 1, name\n    [getattr(room, n) for n in dir(room)]"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_bad_argument_exits_with_2_or_1_and_no_traceback():
     """An unknown option must be one message, never a traceback."""
     done = subprocess.run(

@@ -19,14 +19,15 @@ def loader(
     name : str
         ``__name__`` of the package or module.
     public : mapping of str to str
-        The module that defines each public name, seen from ``within``.
+        The module that defines each public name, seen from ``within``; a module of that very name stands for itself.
     within : str or None, default=None
         The package that holds these modules; None: ``name``.
     """
 
     def load(asked: str) -> Any:
         if asked in public:
-            return getattr(import_module(f"{within or name}.{public[asked]}"), asked)
+            module = import_module(f"{within or name}.{public[asked]}")
+            return module if public[asked] == asked else getattr(module, asked)
         msg = f"module {name!r} has no attribute {asked!r}"
         raise AttributeError(msg)
 
