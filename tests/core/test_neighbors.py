@@ -314,7 +314,7 @@ def test_one_array_equals_brute_force(way, seed, kind, k, metric, tile, grouped)
 def test_scan_compiles_where_nothing_can_be_cached(monkeypatch):
     """An install that nobody may write to, without a home, still gets its compiled scan."""
     numba = pytest.importorskip("numba")
-    from trueneg.core import compiled
+    from trueneg.core.compiled import compiled
 
     def njit(*, cache=False, **options):
         if cache:
@@ -322,8 +322,9 @@ def test_scan_compiles_where_nothing_can_be_cached(monkeypatch):
             raise RuntimeError(message)
         return numba.jit(nopython=True, **options)
 
-    monkeypatch.setattr(compiled, "numba", SimpleNamespace(njit=njit))  # numba's own modules keep theirs
-    add = compiled.compiled()(lambda a, b: a + b)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "numba", SimpleNamespace(njit=njit))
+        add = compiled()(lambda a, b: a + b)
     assert add(2, 3) == 5
 
 

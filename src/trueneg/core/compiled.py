@@ -1,13 +1,12 @@
-"""Compiled functions: imported only where numba is installed."""
+"""Loops compiled by numba, where it is installed: at import of a module of them, or at their first use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-import numba
-
-__all__ = ["compiled"]
+__all__ = ["compiled", "compiled_or_none"]
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -17,7 +16,14 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     ----------
     **options
         Of ``numba.njit``, beside ``nogil`` and NumPy's model of errors.
+
+    Raises
+    ------
+    ImportError
+        Without numba.
     """
+    import numba
+
     options |= {"nogil": True, "error_model": "numpy"}
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -27,3 +33,12 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return numba.njit(**options)(function)
 
     return decorate
+
+
+@cache
+def compiled_or_none(function: Callable[..., Any]) -> Any:
+    """Return a function compiled, once a process and when first asked for; None without numba."""
+    try:
+        return compiled()(function)
+    except ImportError:
+        return None

@@ -7,30 +7,21 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from trueneg.core.compiled import compiled
+
 
 @lru_cache(maxsize=1)
 def numba_kernels() -> SimpleNamespace | None:
     """Compile the fused row passes where numba is installed; None otherwise."""
     try:
-        import numba
-    except ImportError:
-        return None
-
-    def compiled(cache: bool) -> SimpleNamespace:
-        jit = numba.njit(cache=cache, nogil=True)
         # Sums may be reordered, and so run in parallel lanes; NaN must still spoil them. After that pass
         # there is no NaN left, which frees the maxima likewise.
-        sums = numba.njit(cache=cache, nogil=True, fastmath={"reassoc"})
-        maxima = numba.njit(cache=cache, nogil=True, fastmath={"nnan", "nsz"})
-        return SimpleNamespace(
-            means=sums(_means_loop), joint=maxima(_joint_loop), by_class=jit(_by_class_loop), prune=jit(_prune_loop)
-        )
-
-    try:
-        return compiled(True)
-    except RuntimeError:
-        # Nowhere to keep the compiled code (a read-only home): compile once a process instead.
-        return compiled(False)
+        plain, sums, maxima = compiled(), compiled(fastmath={"reassoc"}), compiled(fastmath={"nnan", "nsz"})
+    except ImportError:
+        return None
+    return SimpleNamespace(
+        means=sums(_means_loop), joint=maxima(_joint_loop), by_class=plain(_by_class_loop), prune=plain(_prune_loop)
+    )
 
 
 def _means_loop(proba, codes, quality, sums, slack):  # noqa: ANN001, ANN202 - compiled

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trueneg.core.compiled import compiled_or_none
 from trueneg.core.errors import InputError
 
 __all__ = ["FlowForest", "FlowIsolation", "Trees"]
@@ -71,10 +72,8 @@ class Trees:
     def mean(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean leaf of each row (n,); numba where it is there, else level by level in NumPy."""
         X = np.ascontiguousarray(X, dtype=np.float32)
-        loop = _loop()
-        if loop is not None:
-            return loop(X, self.nodes, self.roots)
-        return _levels(X, self.nodes, self.roots)
+        found: NDArray[np.float32] = (compiled_or_none(_walk) or _levels)(X, self.nodes, self.roots)
+        return found
 
 
 def _siblings(tree: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -106,51 +105,35 @@ def _levels(X: NDArray[np.float32], nodes: NDArray[Any], roots: NDArray[np.int32
     return (total / len(roots)).astype(np.float32)
 
 
-_compiled: list[Any] = []
-
-
-def _loop() -> Any:
-    """Compile the walk at first use; None without numba."""
-    if not _compiled:
-        try:
-            import numba
-        except ImportError:
-            _compiled.append(None)
-            return None
-
-        @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-        def walk(X, nodes, roots):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-            n, block = X.shape[0], 128
-            out = np.empty(n, np.float32)
-            total = np.zeros(block, np.float64)
-            node = np.empty(block, np.int32)
-            going = np.empty(block, np.int32)
-            for start in range(0, n, block):
-                size = min(block, n - start)
-                total[:] = 0.0
-                for root in roots:
-                    # The rows of a block go down together: the loads of one step do not wait for each other.
-                    for i in range(size):
-                        node[i], going[i] = root, i
-                    left = size
-                    while left:
-                        kept = 0
-                        for k in range(left):
-                            i = going[k]
-                            here = nodes[node[i]]
-                            if here.feature < 0:
-                                total[i] += here.value
-                            else:
-                                node[i] = here.left + np.int32(X[start + i, here.feature] > here.threshold)
-                                going[kept] = i
-                                kept += 1
-                        left = kept
-                for i in range(size):
-                    out[start + i] = total[i] / len(roots)
-            return out
-
-        _compiled.append(walk)
-    return _compiled[0]
+def _walk(X, nodes, roots):  # noqa: ANN001, ANN202 - compiled
+    n, block = X.shape[0], 128
+    out = np.empty(n, np.float32)
+    total = np.zeros(block, np.float64)
+    node = np.empty(block, np.int32)
+    going = np.empty(block, np.int32)
+    for start in range(0, n, block):
+        size = min(block, n - start)
+        total[:] = 0.0
+        for root in roots:
+            # The rows of a block go down together: the loads of one step do not wait for each other.
+            for i in range(size):
+                node[i], going[i] = root, i
+            left = size
+            while left:
+                kept = 0
+                for k in range(left):
+                    i = going[k]
+                    here = nodes[node[i]]
+                    if here.feature < 0:
+                        total[i] += here.value
+                    else:
+                        node[i] = here.left + np.int32(X[start + i, here.feature] > here.threshold)
+                        going[kept] = i
+                        kept += 1
+                left = kept
+        for i in range(size):
+            out[start + i] = total[i] / len(roots)
+    return out
 
 
 class FlowForest:
