@@ -134,7 +134,20 @@ class GeometryAwareClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return ``softmax(-expected squared distance / scale)``, (n, K): a soft form of the rule, not calibrated."""
         far = expected_squared_distance(self._proba(X), self.space_, observed=self.observed_)
+        return softmax(-far / self._scale())
+
+    def predict_ahead(self, X: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Return the predicted labels (n,), and the log odds (n,) of each and the next by :meth:`predict_proba`.
+
+        In blocks of rows: (n, K) probabilities are never held, so that hundreds of thousands of labels can be.
+        """
+        proba = self._proba(X)
+        gap = np.empty(len(proba))
+        best = self.space_.nearest(proba, self.space_.places(self.observed_), ahead=gap)
+        return np.asarray(self.space_.labels[best]), gap / self._scale()
+
+    def _scale(self) -> float:
         even = np.full((1, len(self.observed_)), 1 / len(self.observed_))
         at = self.space_.places(self.observed_)
         spread = float(expected_squared_distance(even, self.space_, observed=self.observed_)[0, at].mean())
-        return softmax(-far / (self.temperature * (spread if spread > 0 else 1.0)))
+        return self.temperature * (spread if spread > 0 else 1.0)

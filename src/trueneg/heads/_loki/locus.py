@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueneg.core.compiled import compiled_or_none
 from trueneg.core.errors import InputError
+from trueneg.core.tree import Tree
 from trueneg.heads._loki.space import MetricLabelSpace, TreeSpace
-from trueneg.heads._loki.tree import Tree, compiled
 
 __all__ = ["is_locus_cover", "locus", "locus_cover", "next_class"]
 
@@ -159,7 +160,7 @@ def _longest_paths(space: TreeSpace, member: NDArray[np.bool_]) -> NDArray[np.in
     inside[space.at] = member
     if not member.any():
         # The farthest leaf from anywhere is one end of a longest path; the other one is then the first pick.
-        depth = np.where(number >= 0, space.depth, -1.0)
+        depth = np.where(number >= 0, space.tree.depth, -1.0)
         end = int(_first_best(depth, number))
         inside[end] = True
         first = [int(number[end])]
@@ -170,7 +171,8 @@ def _longest_paths(space: TreeSpace, member: NDArray[np.bool_]) -> NDArray[np.in
     # The locus is one point: within it no way counts.
     own[1:][core[1:] & core[turned.parent[1:]]] = 0.0
     tip, way = number[turned.vertex], np.zeros(len(own))
-    (compiled(_paths_loop) or _paths_loop)(turned.parent, own, np.zeros(len(own)), np.full(len(own), -1), tip, way)
+    paths = compiled_or_none(_paths_loop) or _paths_loop
+    paths(turned.parent, own, np.zeros(len(own)), np.full(len(own), -1), tip, way)
     chains = np.flatnonzero(way > 0)
     order = chains[np.lexsort((tip[chains], -way[chains]))]
     return np.concatenate([np.array(first, np.int64), tip[order]])

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.heads._loki.tree import Tree, compiled
+from trueneg.core.compiled import compiled_or_none
+from trueneg.core.tree import Tree
 
 __all__ = ["LANES", "second_moments"]
 
@@ -20,20 +21,16 @@ _BLOCK = 1 << 20  # cells of a block without numba, 8 MiB
 
 def lanes(n_vertices: int) -> int:
     """Return how many samples :func:`second_moments` should be given at once."""
-    return LANES if compiled(_loop) is not None else max(LANES, _BLOCK // n_vertices)
+    return LANES if compiled_or_none(_loop) is not None else max(LANES, _BLOCK // n_vertices)
 
 
-def second_moments(
-    tree: Tree, depth: NDArray[np.float64], at: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def second_moments(tree: Tree, at: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``sum_l p_l d(v, l)^2`` for every place v, in O(N) a sample.
 
     Parameters
     ----------
     tree : Tree
         N vertices.
-    depth : ndarray of shape (N,)
-        Distances from the root.
     at : ndarray of int64 of shape (k,)
         Places of the labels with mass, each once.
     weights : ndarray of shape (n, k)
@@ -47,9 +44,9 @@ def second_moments(
     mass = np.zeros((len(tree.parent), len(weights)))
     mass[at] = weights.T
     far = np.zeros_like(mass)
-    total, first = weights.sum(axis=1), weights @ depth[at]
-    second = weights @ np.square(depth[at])
-    loop = compiled(_loop)
+    depth = tree.depth[at]
+    total, first, second = weights.sum(axis=1), weights @ depth, weights @ np.square(depth)
+    loop = compiled_or_none(_loop)
     if loop is None:
         _levels(tree, mass, far, total, first, second)
     else:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
+from trueneg.core.tree import Tree, as_numbers, places, read_edges, read_tree, sorted_labels
 from trueneg.heads._loki.moments import lanes, second_moments
-from trueneg.heads._loki.tree import Tree, as_numbers, read_edges, sorted_labels
 
 __all__ = ["EmbeddingSpace", "MatrixSpace", "MetricLabelSpace", "TreeSpace"]
 
@@ -59,12 +59,11 @@ class MetricLabelSpace(ABC):
         InputError
             On a cycle, parts that nothing joins, an edge listed twice, a length that is not above 0, unknown labels.
         """
-        vertices, ends, length = read_edges(edges, lengths, tree=True)
-        tree = Tree.of(ends, length, len(vertices))
+        vertices, tree = read_tree(edges, lengths)
         if labels is None:
-            return TreeSpace(vertices, tree, np.argsort(tree.vertex))
-        chosen = sorted_labels(np.asarray(labels), "labels")
-        at = np.argsort(tree.vertex)[_places(vertices, chosen, "the tree")]
+            return TreeSpace(vertices, tree, tree.place)
+        chosen = sorted_labels(labels, "labels")
+        at = tree.place[places(vertices, chosen, "the tree")]
         # What hangs off the paths between labels bears on nothing.
         member = np.zeros(len(vertices), bool)
         member[at] = True
@@ -73,7 +72,7 @@ class MetricLabelSpace(ABC):
         number[kept] = np.arange(len(kept))
         below = tree.ends[(number[tree.ends] >= 0).all(axis=1)]
         part = Tree.of(number[below], tree.length[below[:, 0]], len(kept))
-        return TreeSpace(chosen, part, np.argsort(part.vertex)[number[at]])
+        return TreeSpace(chosen, part, part.place[number[at]])
 
     @staticmethod
     def from_graph(
@@ -96,12 +95,12 @@ class MetricLabelSpace(ABC):
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import dijkstra
 
-        vertices, ends, length = read_edges(edges, lengths, tree=False)
-        chosen = vertices if labels is None else sorted_labels(np.asarray(labels), "labels")
+        vertices, ends, length = read_edges(edges, lengths)
+        chosen = vertices if labels is None else sorted_labels(labels, "labels")
         if len(chosen) > _MOST_IN_GRAPH:
             msg = f"a graph of {len(chosen):,} labels has that number squared of distances: name at most 20,000."
             raise InputError(msg)
-        at = _places(vertices, chosen, "the graph")
+        at = places(vertices, chosen, "the graph")
         pairs = np.sort(ends, axis=1)
         order = np.lexsort((length, pairs[:, 1], pairs[:, 0]))
         pairs, length = pairs[order], length[order]
@@ -169,7 +168,7 @@ class MetricLabelSpace(ABC):
 
     def places(self, labels: ArrayLike) -> NDArray[np.int64]:
         """Return the numbers of labels among ``labels``, (n,); InputError where one is missing."""
-        return _places(self.labels, np.asarray(labels), "the metric")
+        return places(self.labels, labels, "the metric")
 
     def distances(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
         """Return the distance of each label in ``a`` from that in ``b``, both (n,)."""
@@ -194,12 +193,20 @@ class MetricLabelSpace(ABC):
     @abstractmethod
     def _paired(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]: ...
 
-    def nearest(self, weights: NDArray[Any], at: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the number of the Frechet mean of each row of weights, (n,); the first of equals."""
+    def nearest(
+        self, weights: NDArray[Any], at: NDArray[np.int64], *, ahead: NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
+        """Return the number of the Frechet mean of each row of weights, (n,); the first of equals.
+
+        ``ahead`` (n,), where given, is filled with how much larger the expected squared distance of the next label is.
+        """
         out = np.empty(len(weights), np.int64)
         for part, cells in self.blocks(weights, at):
             low, high = cells.min(axis=1, keepdims=True), cells.max(axis=1, keepdims=True)
             out[part] = (cells <= low + _TIE * np.maximum(high, 0)).argmax(axis=1)
+            if ahead is not None:
+                next_one = np.partition(cells, 1, axis=1)[:, 1] if cells.shape[1] > 1 else low[:, 0]
+                ahead[part] = next_one - low[:, 0]
         return out
 
 
@@ -208,7 +215,6 @@ class TreeSpace(MetricLabelSpace):
 
     def __init__(self, labels: NDArray[Any], tree: Tree, at: NDArray[np.int64]) -> None:
         self.labels, self.tree, self.at = labels, tree, at
-        self.depth = tree.depth()
 
     @property
     def complete(self) -> bool:
@@ -220,7 +226,7 @@ class TreeSpace(MetricLabelSpace):
         step = lanes(len(self.tree.parent))
         for start in range(0, len(weights), step):
             part = slice(start, start + step)
-            yield part, second_moments(self.tree, self.depth, self.at[at], _mass(weights[part]))[self.at].T
+            yield part, second_moments(self.tree, self.at[at], _mass(weights[part]))[self.at].T
 
     def _paired(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.tree.distances(self.at[a], self.at[b])
@@ -287,26 +293,3 @@ def _named(labels: ArrayLike, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         msg = f"labels has shape {given.shape} with {len(names):,} different ones: give each of the {n:,} rows its own."
         raise InputError(msg)
     return names, np.argsort(given, kind="stable")
-
-
-def _places(known: NDArray[Any], labels: NDArray[Any], where: str) -> NDArray[np.int64]:
-    try:
-        return _looked_up(known, labels, where)
-    except TypeError:
-        msg = f"the labels asked for mix types, or are of another type than those of {where}: use one type of label."
-        raise InputError(msg) from None
-
-
-def _looked_up(known: NDArray[Any], labels: NDArray[Any], where: str) -> NDArray[np.int64]:
-    fresh, codes = np.unique(labels, return_inverse=True)
-    textual = [a.dtype.kind in "US" for a in (known, fresh)]
-    if textual[0] != textual[1] and "O" not in (known.dtype.kind, fresh.dtype.kind):
-        msg = f"labels of type {fresh.dtype} are not those of {where}, of type {known.dtype}: use one type of label."
-        raise InputError(msg)
-    at = np.minimum(np.searchsorted(known, fresh), len(known) - 1)
-    lost = known[at] != fresh
-    if lost.any():
-        more = f" and {int(lost.sum()) - 1:,} more" if lost.sum() > 1 else ""
-        msg = f"label {fresh[lost].tolist()[0]!r}{more} is missing from {where}: add it there, or leave its rows out."
-        raise InputError(msg)
-    return np.asarray(at[codes.reshape(labels.shape)], np.int64)

@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from trueneg.core.errors import InputError
+from trueneg.core.tree import places, read_tree, sorted_labels
 
 __all__ = ["SemanticSplit", "read_ssb_split", "semantic_shift_split", "tree_distance"]
 
@@ -138,7 +137,8 @@ def tree_distance(
     Raises
     ------
     InputError
-        On a cycle, several roots, a concept with several parents, or a label that is not in the tree.
+        On a cycle, parts that nothing joins, an edge listed twice, a concept with several parents, or a label that is
+        not in the tree; in the words of :meth:`trueneg.heads.MetricLabelSpace.from_tree`.
 
     References
     ----------
@@ -147,69 +147,18 @@ def tree_distance(
     if measure not in ("wu_palmer", "path", "leaves"):
         msg = f"measure={measure!r}: choose 'wu_palmer', 'path' or 'leaves'."
         raise InputError(msg)
-    names, parent = _parents(edges)
-    wanted = np.asarray(labels)
-    at = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
-    if (lost := names[at] != wanted).any():
-        msg = f"label {wanted[lost].tolist()[0]!r} is no concept of the tree: add its edge, or leave it out."
-        raise InputError(msg)
-    above = _ancestors(parent)
-    depth = (above >= 0).sum(axis=1)
-    own = above[at]
-    # Paths from the root are the same as far as the lowest concept above both.
-    shared = np.zeros((len(at), len(at)), np.int64)
-    for level in range(own.shape[1]):
-        shared += (own[:, None, level] == own[None, :, level]) & (own[:, None, level] >= 0)
-    both = depth[at][:, None] + depth[at][None, :]
+    names, tree = read_tree(edges, directed=True)
+    sorted_labels(labels, "labels")  # refuses none, and what is missing or mixed
+    at = tree.place[places(names, labels, "the tree")]
+    lowest = np.stack([tree.meeting(np.full_like(at, one), at) for one in at])
+    both, shared = np.add.outer(tree.depth[at], tree.depth[at]), tree.depth[lowest]
     if measure == "wu_palmer":
-        return np.asarray(1 - 2 * shared / both)
+        return np.asarray(1 - 2 * (shared + 1) / (both + 2))  # the root is of depth 1 there
     if measure == "path":
-        return np.asarray(both - 2 * shared, dtype=np.float64)
-    leaf = np.bincount(parent[parent >= 0], minlength=len(names)) == 0
-    below = np.bincount(above[leaf][above[leaf] >= 0], minlength=len(names))
-    found = np.log(below[own[np.arange(len(at))[:, None], shared - 1]])
+        return np.asarray(both - 2 * shared)
+    found = np.log(tree.members_below(tree.childless)[lowest])
     np.fill_diagonal(found, 0.0)
     return np.asarray(found)
-
-
-def _parents(edges: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the concepts in order, and the number of the parent of each, -1 for the root."""
-    pairs = np.asarray(edges)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
-        msg = f"edges have shape {pairs.shape}: give one row an edge, its parent and its child."
-        raise InputError(msg)
-    names, code = np.unique(pairs, return_inverse=True)
-    up, child = np.unique(code.reshape(pairs.shape), axis=0).T
-    several = np.bincount(child) > 1
-    if several.any():
-        msg = f"concept {names.tolist()[several.argmax()]!r} has several parents: keep one for each."
-        raise InputError(msg)
-    parent = np.full(len(names), -1)
-    parent[child] = up
-    roots = np.flatnonzero(parent < 0)
-    if len(roots) > 1:
-        first = " and ".join(repr(name) for name in names[roots[:2]].tolist())
-        msg = f"the edges have {len(roots)} roots, {first} among them: join them under one."
-        raise InputError(msg)
-    # With one parent each, what does not hang together with the root goes around in a cycle.
-    _, part = connected_components(coo_array((np.ones(len(up)), (up, child)), shape=(len(names),) * 2), directed=False)
-    around = part != part[roots[0]] if len(roots) else np.ones(len(names), bool)
-    if around.any():
-        msg = f"concept {names[around].tolist()[0]!r} lies on or below a cycle: the edges must form a tree."
-        raise InputError(msg)
-    return names, parent
-
-
-def _ancestors(parent: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the way from the root to each concept, (V, levels), filled with -1."""
-    ways, here = [], np.arange(len(parent))
-    while (here >= 0).any():
-        ways.append(here)
-        here = np.where(here >= 0, parent[here], -1)
-    up = np.stack(ways[::-1], axis=1)
-    first = (up < 0).sum(axis=1)
-    at = np.arange(up.shape[1]) + first[:, None]
-    return np.where(at < up.shape[1], np.take_along_axis(up, np.minimum(at, up.shape[1] - 1), axis=1), -1)
 
 
 def read_ssb_split(path: str | Path) -> SemanticSplit:
