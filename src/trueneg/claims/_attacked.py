@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.claims._photographs import SIDE, STAGES, pictures, stage_values
+from trueneg.claims._photographs import SIDE, pictures
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
 
 __all__ = ["Attacked", "attacked"]
@@ -28,7 +28,7 @@ def attacked(learn: int, rows: int) -> Attacked:
     """Learn head and detectors from ``learn`` photographs, and return ``rows`` others; once for all seeds."""
     try:
         from trueneg.core.training import on_threads, outputs
-        from trueneg.encoders.efficientnet import efficientnet_lite0
+        from trueneg.encoders.efficientnet import ENDS, EfficientNetLite0, efficientnet_lite0
         from trueneg.encoders.images import pixels
         from trueneg.reject.mahalanobis import LidDetector, MahalanobisDetector
     except MissingExtraError as error:
@@ -37,12 +37,11 @@ def attacked(learn: int, rows: int) -> Attacked:
     names = np.unique(np.asarray(sets["learn"].y))
     y, truth = (np.searchsorted(names, np.asarray(sets[part].y)) for part in ("learn", "test"))
     X, y = sets["learn"].X[:learn], y[:learn]
-    base: Any = efficientnet_lite0()
     with on_threads(1):
-        net = _with_head(base, stage_values(base, X)[-1], y)
+        net = _with_head(efficientnet_lite0(), EfficientNetLite0(side=SIDE).encode(X), y)
     known = np.ascontiguousarray(np.moveaxis(pixels(X, SIDE), 3, 1))
     test = np.ascontiguousarray(np.moveaxis(pixels(sets["test"].X[:rows], SIDE), 3, 1), np.float32) / np.float32(255)
-    layers = [*(f"base.{stage}" for stage in STAGES), "last"]
+    layers = [*(f"base.{stage}" for stage in ENDS), "last"]
     made = {
         "layers": MahalanobisDetector(net, layers=layers).fit(known, y),
         "last layer": MahalanobisDetector(net, layers=["last"]).fit(known, y),

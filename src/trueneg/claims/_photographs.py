@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import ClaimNotRun, MissingExtraError
+from trueneg.core.tree import read_tree
 
-__all__ = ["STAGES", "Encoded", "Pictures", "decoded", "encoded", "pictures", "stage_values", "stages_of", "wordnet"]
+__all__ = ["SIDE", "Encoded", "Pictures", "decoded", "encoded", "pictures", "stages_of", "wordnet"]
 
-# The last block of each stage of EfficientNet-Lite0; the features before its classifier come after them.
-STAGES = ("blocks.0", "blocks.2", "blocks.4", "blocks.7", "blocks.10", "blocks.14")
-SIDE = 64
+SIDE = 64  # pictures of 32 pixels are enlarged to this
 
 
 class Pictures(NamedTuple):
@@ -50,30 +49,15 @@ def pictures(learn: int, test: int, odd: int) -> dict[str, Pictures]:
 
 @lru_cache(maxsize=2)
 def stages_of(learn: int, test: int, odd: int) -> dict[str, list[NDArray[np.float32]]]:
-    """Return the pooled values of each stage for every set of :func:`pictures`; computed once for all seeds."""
+    """Return what each stage and the features are of every set of :func:`pictures`; computed once for all seeds."""
     from trueneg.core.training import on_threads
-    from trueneg.encoders.efficientnet import efficientnet_lite0
+    from trueneg.encoders import EfficientNetLite0
 
-    net = efficientnet_lite0()
+    encoder = EfficientNetLite0(side=SIDE, stages=True)
+    ends = np.cumsum(encoder.widths)[:-1]
     with on_threads(1):
-        return {name: stage_values(net, part.X) for name, part in pictures(learn, test, odd).items()}
-
-
-def stage_values(net: Any, X: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Return the pooled values of each of ``STAGES``, and the features, of pictures enlarged to 64 pixels."""
-    import torch
-
-    from trueneg.core.activations import recorded
-    from trueneg.encoders.images import pixels
-
-    found: list[list[NDArray[np.float32]]] = [[] for _ in (*STAGES, "features")]
-    for start in range(0, len(X), 100):
-        batch = torch.from_numpy(pixels(X[start : start + 100], SIDE, start=start)).permute(0, 3, 1, 2).float()
-        with torch.inference_mode(), recorded(net, STAGES) as kept:
-            features = net.features((batch - 127) / 128)
-            for values, value in zip(found, [*(kept[name] for name in STAGES), features], strict=True):
-                values.append(value.numpy())
-    return [np.concatenate(values) for values in found]
+        found = {name: encoder.encode(part.X) for name, part in pictures(learn, test, odd).items()}
+    return {name: np.split(values, ends, axis=1) for name, values in found.items()}
 
 
 class Encoded(NamedTuple):
@@ -108,7 +92,8 @@ def encoded() -> tuple[Encoded, Encoded, list[tuple[str, str]]]:
     found = EfficientNetLite0(side=96).encode(table["image"].take(np.concatenate(rows)).to_pylist())
     edges = wordnet()
     # The thousand classes of the network are the leaves, in order of their ids.
-    leaves = np.array(sorted({child for _, child in edges} - {parent for parent, _ in edges}))
+    concepts, tree = read_tree(edges, directed=True)
+    leaves = np.sort(concepts[tree.vertex[tree.childless]])
     head: Any = efficientnet_lite0().classifier
     with torch.inference_mode():
         logits = head(torch.from_numpy(found)).numpy()[:, np.searchsorted(leaves, names)]

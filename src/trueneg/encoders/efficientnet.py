@@ -29,7 +29,7 @@ try:
 except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
-__all__ = ["EfficientNetLite0", "LastBlock", "efficientnet_lite0"]
+__all__ = ["ENDS", "EfficientNetLite0", "LastBlock", "efficientnet_lite0"]
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # Of each stage: blocks, kernel, stride of the first block, expansion, channels out.
