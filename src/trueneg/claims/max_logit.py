@@ -174,16 +174,16 @@ class MaxLogitShift:
         from trueneg.core.training import seeded
         from trueneg.reject.max_logit import closed_open_correlation, max_logit, max_softmax, train_closed_set
 
-        (learn, test), edges = _photographs(), wordnet()
-        labels = np.intersect1d(learn[1], np.array(edges))
+        test, edges = _photographs("val"), wordnet()
+        labels = np.intersect1d(test[1], np.array(edges))
         own = np.sort(np.random.default_rng(seed).permutation(labels)[: self.TRAINED_ON])
-        rows, seen = np.isin(learn[1], own), np.isin(test[1], own)
-        codes = np.searchsorted(own, learn[1][rows]), np.searchsorted(own, test[1][seen])
+        learn, seen = _photographs("train", tuple(own.tolist())), np.isin(test[1], own)
+        codes = np.searchsorted(own, learn[1]), np.searchsorted(own, test[1][seen])
         with seeded(seed):
             net = ResNet(self.TRAINED_ON, depth=8, width=32)
         points, logits = train_closed_set(
             net,
-            learn[0][rows],
+            learn[0],
             codes[0],
             known=(test[0][seen], codes[1]),
             unknown=test[0][~seen][::4],
@@ -275,9 +275,9 @@ def _drawings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return pixels, np.array([c for c, _ in found]), np.array([f[-6:-4] for _, f in found])
 
 
-@lru_cache(maxsize=1)
-def _photographs() -> tuple[Any, Any]:
-    """Return photographs to learn from and to test on with their WordNet ids."""
+@lru_cache(maxsize=2)
+def _photographs(part: str, classes: tuple[str, ...] | None = None) -> tuple[Any, np.ndarray]:
+    """Return photographs of a part, of these classes or of all, at 32 pixels, and their WordNet ids."""
     import pyarrow.parquet as pq
 
     from trueneg.data.registry import file
@@ -287,11 +287,6 @@ def _photographs() -> tuple[Any, Any]:
         from trueneg.encoders.images import pixels
     except MissingExtraError as error:
         raise ClaimNotRun(str(error)) from None
-    table = pq.read_table(file("tiny_imagenet32_jpeg.parquet"))
-    split, wnid = np.array(table["split"].to_pylist()), np.array(table["wnid"].to_pylist())
-    images = table["image"].to_pylist()
-    sets = []
-    for name in ("train", "val"):
-        at = np.flatnonzero(split == name)
-        sets.append((pixels([images[i] for i in at], 32), wnid[at]))
-    return sets[0], sets[1]
+    wanted: list[Any] = [("split", "==", part)] + ([("wnid", "in", classes)] if classes else [])
+    table = pq.read_table(file("tiny_imagenet32_jpeg.parquet"), filters=wanted)
+    return pixels(table["image"].to_pylist(), 32), np.array(table["wnid"].to_pylist())
