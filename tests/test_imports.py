@@ -56,8 +56,8 @@ def test_what_the_readme_names_is_reached_from_the_package():
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     names = sorted(set(re.findall(r"`(trueneg(?:\.\w+)+)`", text)))
     assert len(names) > 5
-    code = f"import functools, trueneg\nfor name in {names!r}:\n    functools.reduce(getattr, name.split('.')[1:], trueneg)"
-    done = _python(code)
+    each = "functools.reduce(getattr, name.split('.')[1:], trueneg)"
+    done = _python(f"import functools, trueneg\nfor name in {names!r}:\n    {each}")
     assert done.returncode == 0, done.stderr
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueneg.core.errors import InputError
+from trueneg.data._readers.dialect import NAMES, Dialect, dialect_of
 from trueneg.data._readers.encoding import (
     encoding_of,
     has_binary,
@@ -39,18 +40,21 @@ def read_text(path: Path, kind: str, compression: str | None, notes: list[str]) 
     if kind == "jsonl":
         arrow = _read_jsonl(path, compression, encoding)
     else:
-        delimiter = "," if kind == "csv" else "\t"
-        arrow, repeats = _read_csv(path, compression, encoding, delimiter, head)
+        dialect = dialect_of(head, kind, encoding)
+        arrow, repeats = _read_csv(path, compression, encoding, dialect, head)
         if encoding == "utf-8" and has_binary(arrow):
             encoding = late_encoding(arrow, where)
-            arrow, repeats = _read_csv(path, compression, encoding, delimiter, head)
+            arrow, repeats = _read_csv(path, compression, encoding, dialect, head)
+        notes += dialect.notes(kind)
         notes += [told(repeats)] if repeats else []
     if encoding != "utf-8":
         notes.append(f"read as {encoding.upper()}")
     return arrow
 
 
-def _read_csv(path: Path, compression: str | None, encoding: str, delimiter: str, head: bytes) -> tuple[pa.Table, int]:
+def _read_csv(
+    path: Path, compression: str | None, encoding: str, dialect: Dialect, head: bytes
+) -> tuple[pa.Table, int]:
     """Read CSV or TSV, and say how many lines that repeat the header were left out.
 
     Arrow splits a file without newlines inside quotes faster, so it is told of them only when a row in the head
@@ -63,17 +67,20 @@ def _read_csv(path: Path, compression: str | None, encoding: str, delimiter: str
     tries = [True] if b'"' in head.partition(b"\n")[2] else [False, True]
     for quoted_newlines in tries:
         try:
-            options = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted_newlines)
+            options = {
+                "parse_options": pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=quoted_newlines),
+                "convert_options": pa_csv.ConvertOptions(decimal_point=dialect.decimal),
+            }
             with utf8_source(path, compression, encoding) as stream:
-                arrow = pa_csv.read_csv(stream, parse_options=options)
+                arrow = pa_csv.read_csv(stream, **options)
             if not may_repeat(arrow):
                 return arrow, 0
             with utf8_source(path, compression, encoding) as stream:
-                once = OneHeader(stream, delimiter)
-                return pa_csv.read_csv(once, parse_options=options), once.repeats
+                once = OneHeader(stream, dialect.delimiter)
+                return pa_csv.read_csv(once, **options), once.repeats
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             if quoted_newlines:
-                _explain_csv(path, compression, encoding, delimiter, error)
+                _explain_csv(path, compression, encoding, dialect.delimiter, error)
     raise AssertionError  # pragma: no cover - the last try either returns or raises
 
 
@@ -97,7 +104,7 @@ def _explain_csv(path: Path, compression: str | None, encoding: str, delimiter: 
             if len(row) != width:
                 msg = (
                     f"{where}, line {rows.line_num:,}: {len(row)} fields where the header has "
-                    f"{width}; put values that hold {'a comma' if delimiter == ',' else 'a tab'} "
+                    f"{width}; put values that hold {NAMES[delimiter]} "
                     "in quotes, or repair that line"
                 )
                 raise InputError(msg) from error

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trueneg.data._readers.dialect import NAMED, Dialect, dialect_of
 from trueneg.data._readers.encoding import encoding_of, head_of, utf8_source
 from trueneg.data._readers.repeated import OneHeader, told
-from trueneg.data._streams.types import BLOCK_BYTES, DELIMITER, named, types_of
+from trueneg.data._streams.types import BLOCK_BYTES, named, types_of
 from trueneg.data.readers import format_of, one_line, read_table
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Stream:
         The columns' names as a whole read gives them (nameless ones named).
     encoding : str
         Of a text file; ``"utf-8"`` elsewhere.
+    dialect : Dialect
+        Of a delimited file.
     repeats : int
         Lines left out, in the batches read last, since they repeat the header of a delimited file.
     """
@@ -48,12 +51,13 @@ class Stream:
     schema: pa.Schema
     names: list[str]
     encoding: str = "utf-8"
+    dialect: Dialect = Dialect()
     repeats: int = 0
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order; ``columns``, in the file's order, leaves the others unread where that is cheaper."""
         wanted = None if columns is None else [name for name in self.names if name in set(columns)]
-        if self.format in DELIMITER:
+        if self.format in NAMED:
             yield from self._csv(wanted)
         elif self.format == "jsonl":
             yield from self._json(wanted)
@@ -98,13 +102,13 @@ class Stream:
         from pyarrow import csv as pa_csv
 
         with utf8_source(self.path, self.compression, self.encoding) as source:
-            once = OneHeader(source, DELIMITER[self.format])
+            once = OneHeader(source, self.dialect.delimiter)
             reader = pa_csv.open_csv(
                 once,
                 read_options=pa_csv.ReadOptions(
                     block_size=BLOCK_BYTES, column_names=self.names, skip_rows_after_names=1
                 ),
-                parse_options=pa_csv.ParseOptions(delimiter=DELIMITER[self.format], newlines_in_values=True),
+                parse_options=pa_csv.ParseOptions(delimiter=self.dialect.delimiter, newlines_in_values=True),
                 convert_options=self._convert(wanted),
             )
             yield from reader
@@ -114,7 +118,7 @@ class Stream:
         from pyarrow import csv as pa_csv
 
         types = dict(zip(self.names, self.schema.types, strict=True))
-        return pa_csv.ConvertOptions(column_types=types, include_columns=wanted)
+        return pa_csv.ConvertOptions(column_types=types, include_columns=wanted, decimal_point=self.dialect.decimal)
 
     def _json(self, wanted: list[str] | None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -174,15 +178,17 @@ def open_stream(path: str | Path, schema: pa.Schema | None = None, encoding: str
     path = Path(path)
     kind, compression = format_of(path)
     if kind in TEXT:
-        if schema is None and kind in DELIMITER and path.is_file() and path.stat().st_size > WHOLE_BYTES:
+        if schema is None and kind in NAMED and path.is_file() and path.stat().st_size > WHOLE_BYTES:
             schema, encoding = types_of(path, kind, compression, encoding)
         if schema is None:
             table = read_table(path)
             schema, notes = table.arrow.schema, table.notes
             encoding = "latin-1" if "read as LATIN-1" in notes else encoding
+        head = head_of(path, compression)
         if encoding is None:
-            encoding = encoding_of(head_of(path, compression), one_line(path))
-        return Stream(path, kind, compression, schema, list(schema.names), encoding)
+            encoding = encoding_of(head, one_line(path))
+        dialect = dialect_of(head, kind, encoding) if kind in NAMED else Dialect()
+        return Stream(path, kind, compression, schema, list(schema.names), encoding, dialect)
     if kind == "parquet":
         from pyarrow import parquet
 
@@ -202,7 +208,9 @@ def spelt_stream(stream: Stream) -> SpeltStream:
     import pyarrow as pa
 
     schema = pa.schema([(name, pa.large_string()) for name in stream.names])
-    return SpeltStream(stream.path, stream.format, stream.compression, schema, stream.names, stream.encoding)
+    return SpeltStream(
+        stream.path, stream.format, stream.compression, schema, stream.names, stream.encoding, stream.dialect
+    )
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trueneg.data._readers.dialect import dialect_of
 from trueneg.data._readers.encoding import encoding_of, head_of, refuse_binary_within, utf8_source
 from trueneg.data._readers.repeated import OneHeader
 from trueneg.data.readers import one_line
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 4 << 20
-DELIMITER = {"csv": ",", "tsv": "\t"}
 
 
 def types_of(
@@ -30,7 +30,10 @@ def types_of(
     from pyarrow import csv as pa_csv
 
     where = one_line(path)
-    own = encoding_of(head_of(path, compression), where) if encoding is None else encoding
+    start = head_of(path, compression)
+    own = encoding_of(start, where) if encoding is None else encoding
+    dialect = dialect_of(start, kind, own)
+    parse = pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
     if compression is None and own != "utf-16":
         refuse_binary_within(path, where)
     try:
@@ -38,7 +41,7 @@ def types_of(
             head = pa_csv.open_csv(
                 source,
                 read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
-                parse_options=pa_csv.ParseOptions(delimiter=DELIMITER[kind], newlines_in_values=True),
+                parse_options=parse,
             )
             names = head.schema.names
         if len(set(names)) < len(names):
@@ -46,15 +49,15 @@ def types_of(
         found: list[set[pa.DataType]] = [set() for _ in names]
         with utf8_source(path, compression, own) as source:
             reader = pa_csv.open_csv(
-                OneHeader(source, DELIMITER[kind]),
+                OneHeader(source, dialect.delimiter),
                 read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES),
-                parse_options=pa_csv.ParseOptions(delimiter=DELIMITER[kind], newlines_in_values=True),
+                parse_options=parse,
                 convert_options=pa_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=True, null_values=[""]
                 ),
             )
             for batch in reader:
-                for types, field in zip(found, _told(batch).schema, strict=True):
+                for types, field in zip(found, _told(batch, dialect.decimal).schema, strict=True):
                     types.add(field.type)
     except (pa.ArrowException, OSError, EOFError, ValueError):
         return None, encoding
@@ -76,7 +79,7 @@ def named(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _told(batch: pa.RecordBatch) -> pa.Table:
+def _told(batch: pa.RecordBatch, decimal: str) -> pa.Table:
     """Return a batch of text with the types that Arrow gives its values."""
     import pyarrow as pa
     from pyarrow import csv as pa_csv
@@ -84,7 +87,8 @@ def _told(batch: pa.RecordBatch) -> pa.Table:
     sink = pa.BufferOutputStream()
     pa_csv.write_csv(batch, sink)
     options = pa_csv.ParseOptions(newlines_in_values=True)
-    return pa_csv.read_csv(pa.BufferReader(sink.getvalue()), parse_options=options)
+    convert = pa_csv.ConvertOptions(decimal_point=decimal)
+    return pa_csv.read_csv(pa.BufferReader(sink.getvalue()), parse_options=options, convert_options=convert)
 
 
 def _one(kinds: set[pa.DataType]) -> pa.DataType | None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from trueneg.data._readers.dialect import NAMED, Dialect
 from trueneg.data._readers.encoding import head_of, utf8_source
-from trueneg.data._streams.read import DELIMITER, TEXT
+from trueneg.data._streams.read import TEXT
 from trueneg.data.writers import _check, _json, _write_npz
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Manner:
         Of a text file.
     header : tuple of str or None
         The first record of a delimited file as it was; None: the columns' names.
+    dialect : Dialect or None
+        Of a delimited file; None: what its name promises.
     codec, group_rows : str, int
         Of a Parquet file.
     is_stream : bool
@@ -54,6 +57,7 @@ class Manner:
     encoding: str = "utf-8"
     newline: str = "\n"
     header: tuple[str, ...] | None = None
+    dialect: Dialect | None = None
     codec: str = "zstd"
     group_rows: int = GROUP_ROWS
     is_stream: bool = False
@@ -94,9 +98,10 @@ def _text_manner(stream: Stream, compression: str | None) -> Manner:
         if stream.format == "jsonl":
             return Manner("jsonl", compression, encoding, "\r\n" if text.readline().endswith("\r\n") else "\n")
         lines = iter(text.readline, "")
-        record: list[str] = next((r for r in csv.reader(lines, delimiter=DELIMITER[stream.format]) if r), [])
+        record: list[str] = next((r for r in csv.reader(lines, delimiter=stream.dialect.delimiter) if r), [])
     cut = head.replace(b"\0", b"").partition(b"\n")[0]
-    return Manner(stream.format, compression, encoding, "\r\n" if cut.endswith(b"\r") else "\n", tuple(record))
+    newline = "\r\n" if cut.endswith(b"\r") else "\n"
+    return Manner(stream.format, compression, encoding, newline, tuple(record), stream.dialect)
 
 
 @contextmanager
@@ -221,15 +226,15 @@ class _Delimited(_Text):
 
     def __init__(self, out: Any, manner: Manner, schema: pa.Schema) -> None:
         super().__init__(out, manner)
-        self.delimiter = DELIMITER[manner.format]
+        self.dialect = manner.dialect or Dialect(NAMED[manner.format])
         text = io.StringIO()
         names = list(schema.names) if manner.header is None else list(manner.header)
-        csv.writer(text, delimiter=self.delimiter, lineterminator=manner.newline).writerow(names)
+        csv.writer(text, delimiter=self.dialect.delimiter, lineterminator=manner.newline).writerow(names)
         self.raw(text.getvalue().encode("utf-8", "replace"))
 
     def write(self, batch: Any) -> None:
-        fields = [_field(column, self.delimiter) for column in batch.columns]
-        self.put(joined(fields, self.delimiter))
+        fields = [_field(column, self.dialect) for column in batch.columns]
+        self.put(joined(fields, self.dialect.delimiter))
 
 
 def joined(parts: list[Any], separator: str = "") -> Any:
@@ -242,7 +247,7 @@ def joined(parts: list[Any], separator: str = "") -> Any:
     return pc.binary_join_element_wise(*words, pa.scalar(separator, kind))
 
 
-def _field(column: Any, delimiter: str) -> Any:
+def _field(column: Any, dialect: Dialect) -> Any:
     """Return a column as the fields of a delimited file (large_string): null is nothing, an empty text is quoted."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -253,9 +258,11 @@ def _field(column: Any, delimiter: str) -> Any:
     text = column.cast(pa.large_string())
     if pa.types.is_floating(column.type):  # 1.0 without its point would be read as a whole number
         text = pc.replace_substring_regex(text, r"^(-?\d+)$", r"\1.0")
+        if dialect.decimal != ".":
+            text = pc.replace_substring(text, ".", dialect.decimal)
     if is_text:
-        if _has_any(text, delimiter):
-            odd = pc.match_substring_regex(text, f'["\r\n{delimiter}]')
+        if _has_any(text, dialect.delimiter):
+            odd = pc.match_substring_regex(text, f'["\r\n{dialect.delimiter}]')
             if pc.any(odd).as_py():
                 quoted = joined(['"', pc.replace_substring(text, '"', '""'), '"'])
                 text = pc.if_else(odd, quoted, text)
