@@ -44,8 +44,7 @@ class Nearest(BaseRejecter):
         X = self._rows(X, reset=True)
         if y is not None:
             check_consistent_length(X, y)
-            y = column_or_1d(y, warn=True)
-            check_classification_targets(y)
+            check_classification_targets(column_or_1d(y, warn=True))
         place = self._known(y, len(X))
         self.means_ = np.array([X[place == k].mean(axis=0) for k in range(len(self.classes_))])
         return self

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
-from trueneg.core.rows import checked_rows
+from trueneg.core.rows import array_of, as_given, checked_rows, labels_as_given, note_labels
 from trueneg.reject.labels import are_known, say_unknown, unknown_of
 from trueneg.reject.threshold import Threshold, find_threshold
 
@@ -64,15 +64,16 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        scores : ndarray of float64 of shape (n,)
-            Higher = more familiar.
-        nearest : ndarray of shape (n,)
+        scores : ndarray or tensor of float64 of shape (n,)
+            Higher = more familiar. A tensor on the device of X where X is one; float64 whatever the type of X, since
+            in fewer bits a score could fall on the other side of ``threshold_`` (float32 where the device has no
+            float64, mps). Without gradients.
+        nearest : ndarray or tensor of shape (n,)
             The most likely of ``classes_``, whatever the threshold; only with ``return_class=True``.
         """
-        check_is_fitted(self, "classes_")
-        found, place = self._judge(X)
-        scores = np.asarray(found, dtype=np.float64)
-        return (scores, self.classes_[place]) if return_class else scores
+        scores, place = self._judged(X)
+        given = as_given(scores, X)
+        return (given, labels_as_given(self, self.classes_[place], X)) if return_class else given
 
     def calibrate(
         self,
@@ -104,7 +105,7 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
         BaseRejecter
             Itself.
         """
-        scores = self.score_samples(X)
+        scores = self._judged(X)[0]
         known = None if y is None else are_known(y, len(scores), self.classes_)
         self.threshold_ = find_threshold(
             scores,
@@ -119,14 +120,17 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
         )
         return self
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the score above the threshold (n,): below 0 is unknown."""
+    def decision_function(self, X: Any) -> Any:
+        """Return the score above the threshold (n,), below 0 is unknown; an array or a tensor, as scores are."""
         threshold = self._threshold()
-        scores = self.score_samples(X)
-        return scores - float(threshold) if math.isfinite(threshold) else np.full(len(scores), -float(threshold))
+        scores = self._judged(X)[0]
+        above = scores - float(threshold) if math.isfinite(threshold) else np.full(len(scores), -float(threshold))
+        return as_given(above, X)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         """Return the class of each row, or the unknown label (n,); 1 and -1 where there were no classes.
+
+        A tensor where the labels of ``fit`` were one, on the device of X; where there were none, as X is.
 
         Raises
         ------
@@ -134,24 +138,31 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
             Where no threshold was set.
         """
         threshold = self._threshold()
-        scores, nearest = self.score_samples(X, return_class=True)
-        return say_unknown(nearest, ~(scores >= float(threshold)), self.classes_, self.unknown_label)
+        scores, place = self._judged(X)
+        unknown = ~(scores >= float(threshold))
+        return labels_as_given(self, say_unknown(self.classes_[place], unknown, self.classes_, self.unknown_label), X)
+
+    def _judged(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        check_is_fitted(self, "classes_")
+        scores, place = self._judge(X)
+        return np.asarray(scores, dtype=np.float64), place
 
     def _known(self, y: ArrayLike | None, n: int) -> NDArray[np.int64]:
-        """Set ``classes_``, forget the threshold, and return the class number of each row."""
+        """Set ``classes_``, forget the threshold, and return the class number of each row.
+
+        Answers come in the container of ``y``; where that was converted, :func:`note_labels` says so afterwards.
+        """
+        note_labels(self, y)
         self.__dict__.pop("threshold_", None)
         if y is None:
             self.classes_ = np.array([1])
             return np.zeros(n, np.int64)
-        self.classes_, place = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, place = np.unique(np.asarray(array_of(y)), return_inverse=True)
         unknown_of(self.classes_, self.unknown_label)  # refused before anything is learned
         return place.reshape(-1).astype(np.int64)
 
     def _rows(self, X: Any, *, reset: bool = False, dtype: Any = "numeric") -> NDArray[Any]:
         """Return X as finite numbers (n, d), of the width of ``fit`` unless ``reset``; no row at all but in ``fit``."""
-        if hasattr(X, "detach"):  # a tensor, perhaps with gradients, perhaps of a type that NumPy does not have
-            X = X.detach().cpu()
-            X = (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
         rows: NDArray[Any] = checked_rows(self, X, reset=reset, dtype=dtype, ensure_min_samples=int(reset))
         return rows
 

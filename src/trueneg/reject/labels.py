@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of
 
 __all__ = ["are_known", "checked_labels", "plain", "say_unknown", "unknown_of"]
 
@@ -39,7 +40,7 @@ def checked_labels(y: ArrayLike, rows: Any) -> NDArray[Any]:
     ValueError
         Of scikit-learn: on another shape or length, or numbers that are no classes.
     """
-    given: Any = y.detach().cpu() if hasattr(y, "detach") else y
+    given: Any = array_of(y)
     # NumPy makes texts of a list with a text in it: None and 1 would be classes "None" and "1".
     raw = np.asarray(given, dtype=object if isinstance(given, list | tuple) else None)
     _refuse_missing(raw)
@@ -60,7 +61,7 @@ def are_known(y: ArrayLike, n: int, classes: NDArray[Any]) -> NDArray[np.bool_]:
         On another length, a label that is missing (such a row is neither known nor unknown), or texts where classes
         are numbers and the other way round.
     """
-    given: Any = y.detach().cpu() if hasattr(y, "detach") else y
+    given: Any = array_of(y)
     labels = np.asarray(given, dtype=object if isinstance(given, list | tuple) else None)
     if labels.shape != (n,):
         msg = f"X has {n} rows and y has shape {labels.shape}: give one label a row."

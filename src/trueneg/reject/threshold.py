@@ -14,6 +14,7 @@ from scipy.stats import beta
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, bootstrap, wilson
+from trueneg.core.rows import array_of
 
 __all__ = ["Threshold", "find_threshold"]
 
@@ -129,7 +130,8 @@ def find_threshold(
     if len(given) != 1:
         msg = f"calibrate needs exactly one of target_tpr, target_fpr and costs; it got {', '.join(given) or 'none'}."
         raise InputError(msg)
-    s, truth = _checked(scores, known)
+    s, truth = _checked(array_of(scores), array_of(known))
+    groups = array_of(groups)
     if groups is not None and np.shape(groups) != s.shape:
         msg = f"groups has shape {np.shape(groups)}: give one group for each of the {len(s)} rows."
         raise InputError(msg)

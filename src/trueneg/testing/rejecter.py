@@ -244,6 +244,27 @@ def check_no_rows(rejecter: Any, *, one_class: bool = False) -> None:
         require(isinstance(found, np.ndarray) and found.shape == (0,), f"{name} of no rows gives no array (0,)")
 
 
+def check_tensors(rejecter: Any, *, one_class: bool = False) -> None:
+    """Tensors are answered by tensors of the same values, labels by what labels were; without torch nothing is checked."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return
+    learn, codes, later, y = _case()
+    plain = _fitted(rejecter, one_class).calibrate(later, _labels(y, one_class), target_tpr=0.95)
+    X = torch.tensor(later, requires_grad=True)
+    model = prepared(rejecter)
+    model.fit(torch.tensor(learn)) if one_class else model.fit(torch.tensor(learn), torch.tensor(codes))
+    model.calibrate(X, torch.tensor(_labels(y, one_class)), target_tpr=0.95)
+    for name in ("score_samples", "decision_function", "predict"):
+        want, found = getattr(plain, name)(later), getattr(model, name)(X)
+        require(isinstance(found, torch.Tensor) and not found.requires_grad, f"{name} of a tensor gives no tensor")
+        require(np.array_equal(found.numpy(), want), f"{name} of a tensor gives other values")
+    require(isinstance(model.score_samples(later), np.ndarray), "score_samples of an array gives no array")
+    if not one_class:
+        require(isinstance(plain.predict(X), np.ndarray), "labels were an array, and predict of a tensor gives none")
+
+
 _CHECKS: tuple[Check, ...] = (
     check_parameters,
     check_fit,
@@ -260,6 +281,7 @@ _CHECKS: tuple[Check, ...] = (
     check_bad_input,
     check_missing_labels,
     check_no_rows,
+    check_tensors,
 )
 
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from trueneg.core.class_stats import merge_labels
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of, as_given, labels_as_given, note_labels
 from trueneg.heads._naive_bayes.gaussian import class_priors, softmax
 
 __all__ = ["DiscreteNaiveBayes"]
@@ -85,7 +86,9 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
         if not (np.isfinite(self.alpha) and self.alpha > 0):
             msg = f"alpha={self.alpha!r}: give a number above 0; 1 is usual."
             raise InputError(msg)
-        rows, y = validate_data(self, X, y, reset=reset)
+        if reset:
+            note_labels(self, y)
+        rows, y = validate_data(self, array_of(X), array_of(y), reset=reset)
         check_classification_targets(y)
         w = np.ones(len(rows)) if weight is None else np.asarray(weight, np.float64)
         w = np.full(len(rows), float(w)) if w.ndim == 0 else w
@@ -139,21 +142,24 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
         picked = csr_array((np.ones(indptr[-1]), columns[known], indptr), shape=(len(X), len(self._table)))
         return np.asarray(picked @ self._table) + self._offset
 
-    def predict_joint_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_joint_log_proba(self, X: ArrayLike) -> Any:
         """Return log P(class, row), (n, K); -inf for a class of which no row has come."""
+        return as_given(self._joint(X), X)
+
+    def _joint(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "categories_")
-        rows: NDArray[Any] = validate_data(self, X, reset=False)
+        rows: NDArray[Any] = validate_data(self, array_of(X), reset=False)
         step = max(256, _BLOCK // max(1, rows.shape[1]))
         return np.concatenate([self._scores(rows[i : i + step]) for i in range(0, len(rows), step)])
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> Any:
         """Return the most probable label of each row, (n,); the first of equals."""
-        best = self.predict_joint_log_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])
+        best = self._joint(X).argmax(axis=1)
+        return labels_as_given(self, self.classes_[best], X)
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> Any:
         """Return class probabilities, (n, K)."""
-        return softmax(self.predict_joint_log_proba(X))
+        return as_given(softmax(self._joint(X)), X)
 
 
 def _joined(one: _Counts, two: _Counts) -> _Counts:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
-from trueneg.core.rows import checked_rows
+from trueneg.core.rows import as_given, checked_rows, labels_as_given
 
 __all__ = ["GaussianNaiveBayes", "class_priors", "softmax"]
 
@@ -237,14 +237,14 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
             out[part] = turn(scores)
         return out
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike) -> Any:
         """Return the log-joint of each class up to a constant of the row, (n, K); its difference, (n,), for two."""
         rows = self._rows(X)
         if len(self.classes_) == 2:
-            return self._over_blocks(rows, lambda s: s[:, 1] - s[:, 0], (), np.float64)
-        return self._over_blocks(rows, lambda s: s, (len(self.classes_),), np.float64)
+            return as_given(self._over_blocks(rows, lambda s: s[:, 1] - s[:, 0], (), np.float64), X)
+        return as_given(self._over_blocks(rows, lambda s: s, (len(self.classes_),), np.float64), X)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> Any:
         """Return the most probable label of each row, (n,); the first of equals."""
         rows = self._rows(X)
         if rows.dtype == np.float32 and len(self.classes_) > 1:
@@ -252,12 +252,12 @@ class GaussianNaiveBayes(ClassifierMixin, BaseEstimator):
                 codes = self._fast_codes(rows)
         else:
             codes = self._over_blocks(rows, _first_best, (), np.int64)
-        return np.asarray(self.classes_[codes])
+        return labels_as_given(self, self.classes_[codes], X)
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> Any:
         """Return class probabilities, (n, K). Correlated features make them too sure: calibrate before use."""
         rows = self._rows(X)
-        return self._over_blocks(rows, softmax, (len(self.classes_),), np.float64)
+        return as_given(self._over_blocks(rows, softmax, (len(self.classes_),), np.float64), X)
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return logarithms of class probabilities, (n, K), exact far below the smallest float."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
-from trueneg.core.rows import checked_rows
+from trueneg.core.rows import as_given, checked_rows, labels_as_given
 
 __all__ = ["PrototypeClassifier"]
 
@@ -124,22 +124,22 @@ class PrototypeClassifier(ClassifierMixin, BaseEstimator):
         order = np.argsort(-weights, kind="stable")[:top]
         return list(zip(self.base_classes_[order].tolist(), weights[order].tolist(), strict=True))
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike) -> Any:
         """Return the cosine of each row with each prototype, (n, K); for two classes their difference, (n,)."""
         cosines = self._cosines(X)
-        return np.asarray(cosines[:, 1] - cosines[:, 0]) if len(self.classes_) == 2 else cosines
+        return as_given(cosines[:, 1] - cosines[:, 0] if len(self.classes_) == 2 else cosines, X)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> Any:
         """Return the label of the prototype nearest by cosine, (n,); the first of equals."""
         rows = self._rows(X)
         codes = np.empty(len(rows), np.int64)
         for part, cosines in self._blocks(rows):
             codes[part] = cosines.argmax(axis=1)
-        return np.asarray(self.classes_[codes])
+        return labels_as_given(self, self.classes_[codes], X)
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> Any:
         """Return a softmax of ``scale`` times the cosines, (n, K); not calibrated."""
-        return _softmax(self.scale * self._cosines(X))
+        return as_given(_softmax(self.scale * self._cosines(X)), X)
 
     # -- private ---------------------------------------------------------------------------------------------------
 

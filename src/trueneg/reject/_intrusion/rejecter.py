@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of, as_given, labels_as_given, note_labels
 from trueneg.reject._intrusion.budget import AlarmBudget, AlarmMeter, exact_share, flows_needed
 from trueneg.reject._intrusion.conformal import combined, p_values
 from trueneg.reject._intrusion.detectors import detectors_of, from_arrays, to_arrays
@@ -126,6 +127,8 @@ class IntrusionRejecter(BaseRejecter):
         IntrusionRejecter
         """
         self._checked()
+        note_labels(self, y)
+        X, y = array_of(X), array_of(y)
         if issparse(X):
             raise InputError("X is sparse: give flows as a dense array, X.toarray(), or a table.")
         labels = self._labels(X, y)
@@ -163,13 +166,16 @@ class IntrusionRejecter(BaseRejecter):
         check_is_fitted(self, "reference_")
         return p_values(self._raw(self._encoded(X)[0]), self.reference_)
 
-    def alarms(self, X: Any) -> NDArray[np.bool_]:
+    def alarms(self, X: Any) -> Any:
         """Return which flows raise an alarm (n,)."""
-        return self.score_samples(X) < float(self._threshold())
+        return as_given(self._alarms(X), X)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def _alarms(self, X: Any) -> NDArray[np.bool_]:
+        return self._judged(X)[0] < float(self._threshold())
+
+    def predict(self, X: Any) -> Any:
         """Return the label of normal flows, or ``unknown_label`` for an alarm (n,)."""
-        return self.say(self.alarms(X))
+        return labels_as_given(self, self.say(self._alarms(X)), X)
 
     def say(self, alarms: NDArray[np.bool_]) -> NDArray[Any]:
         """Return alarms (n,) as labels."""
@@ -205,9 +211,9 @@ class IntrusionRejecter(BaseRejecter):
         InputError
             For too few flows: 299 are needed for 1 % with 95 %.
         """
-        scores = self.score_samples(X)
+        scores = self._judged(X)[0]
         if y is not None:
-            labels = np.asarray(y)
+            labels = np.asarray(array_of(y))
             if labels.shape != scores.shape:
                 msg = f"X has {len(scores)} rows and y has shape {labels.shape}: give one label a row."
                 raise InputError(msg)
@@ -348,6 +354,7 @@ class IntrusionRejecter(BaseRejecter):
         return scores, np.zeros(len(scores), np.int64)
 
     def _encoded(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        X = array_of(X)
         if self.encoder_ is not None:
             return self.encoder_.transform_counted(X)
         rows = check_array(X, dtype=np.float32)

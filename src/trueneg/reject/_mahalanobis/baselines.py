@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from trueneg.core.activations import activations, layer_names
 from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError
+from trueneg.core.rows import as_given
 from trueneg.core.training import on_threads, pictures
 
 __all__ = ["LidDetector", "local_dimension", "odin_scores"]
@@ -25,7 +26,7 @@ def odin_scores(
     eps: float = 0.0014,
     device: str = "cpu",
     batch_size: int = 256,
-) -> NDArray[np.float64]:
+) -> Any:
     """Largest softmax probability at a high temperature, after a step on the input that raises it.
 
     Parameters
@@ -43,7 +44,7 @@ def odin_scores(
 
     Returns
     -------
-    ndarray of float64 of shape (n,)
+    ndarray of float64 of shape (n,), or tensor where X is one
         Higher = more familiar; minus log-probability of not being the answer cannot be told at this temperature, so it
         is the log-probability itself.
 
@@ -65,7 +66,7 @@ def odin_scores(
                 x = x - eps * torch.where(gradient >= 0, 1.0, -1.0)
             with torch.no_grad():
                 found.append(torch.log_softmax(through(net, x).double() / temperature, 1).max(1).values.cpu().numpy())
-    return np.concatenate(found) if found else np.zeros(0)
+    return as_given(np.concatenate(found) if found else np.zeros(0), X)
 
 
 def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> NDArray[np.float64]:
@@ -153,7 +154,7 @@ class LidDetector:
         self.reference_ = self._values(images[picked])
         return self
 
-    def layer_scores(self, X: Any, *, eps: float = 0.0) -> NDArray[np.float64]:
+    def layer_scores(self, X: Any, *, eps: float = 0.0) -> Any:
         """Return minus the logarithm of the local dimension at each layer (n, n_layers); it takes no step."""
         if not hasattr(self, "reference_"):
             raise InputError("this LidDetector is not fitted: call fit with rows of known classes.")
@@ -161,7 +162,7 @@ class LidDetector:
             raise InputError("the local dimension has no input preprocessing: leave eps at 0.")
         pairs = zip(self._values(X), self.reference_, strict=True)
         found = np.column_stack([-np.log(local_dimension(rows, known, k=self.k)) for rows, known in pairs])
-        return np.maximum(found, -50.0)
+        return as_given(np.maximum(found, -50.0), X)
 
     def _values(self, X: Any) -> list[NDArray[Any]]:
         batches = [v for _, v in activations(self.net, X, self.layers_, device=self.device)]

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.class_stats import ClassStats
 from trueneg.core.errors import InputError
+from trueneg.core.rows import as_given, note_labels
 from trueneg.reject._mahalanobis.gaussian import gaussians
 from trueneg.reject.base import BaseRejecter
 from trueneg.reject.labels import checked_labels, plain, unknown_of
@@ -223,8 +224,8 @@ class MahalanobisDetector(BaseRejecter):
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
-    def layer_scores(self, X: Any, *, eps: float | None = None) -> NDArray[np.float64]:
-        """Return the score at each layer (n, n_layers), higher = nearer to a class.
+    def layer_scores(self, X: Any, *, eps: float | None = None) -> Any:
+        """Return the score at each layer (n, n_layers), higher = nearer to a class; a tensor where X is one.
 
         Parameters
         ----------
@@ -233,7 +234,7 @@ class MahalanobisDetector(BaseRejecter):
         eps : float or None, default=None
             In place of the one of the constructor.
         """
-        return self._all_scores(X, self.eps if eps is None else eps)[0]
+        return as_given(self._all_scores(X, self.eps if eps is None else eps)[0], X)
 
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
         scores, place = self._all_scores(X, self.eps)
@@ -306,6 +307,8 @@ class MahalanobisDetector(BaseRejecter):
             if reset:
                 self.layers_ = layer_names(self.net, self.layers)
         labels = np.ones(len(rows), np.int64) if y is None else checked_labels(y, rows)
+        if reset:
+            note_labels(self, y)
         if self.net is None and reset:
             widths = [self.n_features_in_] if self.widths is None else [int(w) for w in self.widths]
             if sum(widths) != self.n_features_in_ or min(widths, default=0) < 1:

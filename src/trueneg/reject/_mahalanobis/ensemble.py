@@ -152,13 +152,14 @@ class FeatureEnsembleDetector(BaseRejecter):
             raise InputError("eps_grid is empty: give one step or more, (0.0,) for none.")
         seed, best, self.validation_ = int(rng.integers(2**31)), -np.inf, {}
         for eps in grid:
-            a, b = base.layer_scores(good, eps=eps), base.layer_scores(bad, eps=eps)
+            a, b = (base._all_scores(rows, eps)[0] for rows in (good, bad))
             model = LogisticLayers(a[own == 0], b[other == 0], seed)
             reached = self._quality(model, a[own == 1], b[other == 1])
             self.validation_[float(eps)] = reached
             if reached > best:
                 best, self.model_, self.eps_ = reached, model, float(eps)
         self.base_, self.classes_, self.weights_ = base, base.classes_, self.model_.weights
+        self._y_tensor = getattr(base, "_y_tensor", False)
         return self
 
     def to_state(self) -> dict[str, NDArray[Any]]:

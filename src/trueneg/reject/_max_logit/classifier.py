@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of, as_given, note_labels
 from trueneg.reject._max_logit.scores import SCORES
 from trueneg.reject.base import BaseRejecter
 from trueneg.reject.labels import are_known, checked_labels, plain
@@ -114,6 +115,7 @@ class OpenSetClassifier(BaseRejecter):
         n = _count(rows)
         labels = checked_labels(y, range(n))
         place = self._known(labels, n)
+        note_labels(self, y)
         if len(self.classes_) < 2:
             one = plain(self.classes_[0])
             msg = f"y has one class ({one!r}): a classifier needs two; for one use HyperbolicOneClass."
@@ -121,7 +123,7 @@ class OpenSetClassifier(BaseRejecter):
         weight, own = _column(sample_weight, n, "sample_weight"), _column(groups, n, "groups")
         if self._is_network():
             self.estimator_ = self.estimator
-            width = self.logits(rows[:2]).shape[1]
+            width = self._logits(rows[:2]).shape[1]
             if width != len(self.classes_):
                 msg = f"the network gives {width} logits and y has {len(self.classes_)} classes: give rows of all."
                 raise InputError(msg)
@@ -135,8 +137,11 @@ class OpenSetClassifier(BaseRejecter):
         held = None if own is None else own[out]
         return self.calibrate(_safe_indexing(rows, np.flatnonzero(out)), target_tpr=target, groups=held)
 
-    def logits(self, X: Any) -> NDArray[np.float64]:
-        """Return the scores of the classes (n, K) that familiarity is read from."""
+    def logits(self, X: Any) -> Any:
+        """Return the scores of the classes (n, K) that familiarity is read from; a tensor where X is one."""
+        return as_given(self._logits(X), X)
+
+    def _logits(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self, "estimator_")
         k = len(self.classes_)
         if isinstance(X, list) and not X:
@@ -172,9 +177,9 @@ class OpenSetClassifier(BaseRejecter):
         sample_weight : array-like of shape (n,) or None, default=None
             Of the rows.
         """
-        said = self.predict(X)
+        said = np.asarray(array_of(self.predict(X)))
         known = are_known(y, len(said), self.classes_)
-        truth = np.asarray(y, dtype=object)
+        truth = np.asarray(array_of(y), dtype=object)
         right = np.where(known, said.astype(object) == truth, ~np.isin(said, self.classes_))
         return float(np.average(right, weights=_column(sample_weight, len(said), "sample_weight")))
 
@@ -189,7 +194,7 @@ class OpenSetClassifier(BaseRejecter):
     # -- private ---------------------------------------------------------------------------------------------------
 
     def _judge(self, X: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        logits = self.logits(X)
+        logits = self._logits(X)
         return SCORES[self.detector](logits, self.temperature), logits.argmax(axis=1)
 
     def _aim(self) -> float | None:
@@ -232,7 +237,7 @@ class OpenSetClassifier(BaseRejecter):
                 return self._rows(X, reset=reset, dtype=[np.float64, np.float32])
             options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "ensure_min_samples": int(reset)}
             return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], **options)
-        rows = X.detach().cpu().float().numpy() if hasattr(X, "detach") else np.asarray(X)
+        rows = np.asarray(array_of(X))
         if rows.dtype.kind not in "biuf" or rows.ndim < 2 or not np.isfinite(rows).all():
             msg = f"X has shape {rows.shape} and type {rows.dtype}: a network takes finite numbers of shape (n, ...)."
             raise InputError(msg)
@@ -301,7 +306,7 @@ def _count(rows: Any) -> int:
 def _column(values: ArrayLike | None, n: int, name: str) -> NDArray[Any] | None:
     if values is None:
         return None
-    found = np.asarray(values)
+    found = np.asarray(array_of(values))
     if found.shape != (n,):
         msg = f"{name} has shape {found.shape}: give one for each of the {n} rows."
         raise InputError(msg)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.errors import InputError
+from trueneg.core.rows import note_labels
 from trueneg.reject.base import BaseRejecter
 from trueneg.reject.labels import checked_labels
 
@@ -90,11 +91,8 @@ class _LogitDetector(BaseRejecter):
         if not isinstance(self.temperature, Real) or not self.temperature > 0:
             msg = f"temperature={self.temperature!r}: give a number above 0."
             raise InputError(msg)
-        if y is None:
-            y = np.arange(rows.shape[1])
-        else:
-            y = checked_labels(y, rows)
-        self._known(y, len(rows))
+        self._known(np.arange(rows.shape[1]) if y is None else checked_labels(y, rows), len(rows))
+        note_labels(self, y)
         if len(self.classes_) != rows.shape[1]:
             one = "one class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
             msg = (
