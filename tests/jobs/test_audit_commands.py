@@ -83,6 +83,32 @@ def test_what_cannot_be_asked_is_refused_with_words(options, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "columns", "error", "says"),
+    [
+        (_table(120), {"label": "label", "postive": "a"}, TypeError, "'postive'; did you mean 'positive'?"),
+        (_table(120), {"label": [0, 1]}, InputError, "label is a list: give the name of a column"),
+        (_table(120), {}, InputError, "it could be 'label'; say label='label'"),
+        (np.zeros((4, 2)), {"label": "y"}, InputError, r"an array of shape (4, 2) has no names of columns"),
+    ],
+)
+def test_a_mistake_in_a_session_is_told_in_its_words(data, columns, error, says):
+    """From Python the remedy is Python: an argument, a frame, and no command line."""
+    with pytest.raises(error) as caught:
+        trueneg.audit(data, **columns)
+    assert says in str(caught.value)
+
+
+def test_an_audit_shows_itself_in_a_few_lines():
+    """A session that shows an audit or a finding is told what was found, not flooded with rows and pages."""
+    audit = trueneg.audit(_table(300), label="label", quick=True)
+    shown = repr(audit)
+    assert shown.startswith("Audit of (frame): ")
+    assert len(shown.splitlines()) <= 2 + len(audit.findings)
+    assert all(len(repr(finding)) < 1500 for finding in audit.findings)
+    assert f".suspects ({len(audit.suspects)} rows)" in shown
+
+
 def test_what_the_reader_noticed_is_told_once(tmp_path):
     """The report lists how the input was read, each sentence once."""
     path = tmp_path / "t.csv"

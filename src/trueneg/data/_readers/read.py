@@ -123,11 +123,17 @@ def read_frame(frame: Any) -> Table:
     Table
         With ``native`` set to the frame.
     """
+    import numpy as np
     import pyarrow as pa
 
     notes: list[str] = []
     if isinstance(frame, Table):
         return frame
+    if isinstance(frame, np.ndarray):
+        raise InputError(
+            f"an array of shape {frame.shape} has no names of columns; give a frame that holds the labels too, such as "
+            "pandas.DataFrame(X).assign(label=y)"
+        )
     try:
         arrow = frame_to_arrow(frame, pa, notes)
     except InputError:

@@ -153,10 +153,11 @@ def _no_label(table: Table) -> InputError:
     if not found:
         names = ", ".join(map(quoted, table.arrow.column_names[:12]))
         return InputError(f"{where}: no column looks like a label; name one of {names} with --label")
-    path = _shell(where if table.path is None else str(table.path))
     listed = ", ".join(map(quoted, found[:8]))
-    command = f"trueneg audit {path} --label {_shell(found[0])}"
-    return InputError(f"{where}: no label is named; it could be {listed}; run: {command}")
+    command = f"say label={found[0]!r}"
+    if table.path is not None:
+        command = f"run: trueneg audit {_shell(str(table.path))} --label {_shell(found[0])}"
+    return InputError(f"{where}: no label is named; it could be {listed}; {command}")
 
 
 def _shell(word: str) -> str:

@@ -46,9 +46,9 @@ class Finding:
     cost: float | None = None
     remedy: str = ""
     command: str | None = None
-    rows: list[int] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list, repr=False)
+    details: dict[str, Any] = field(default_factory=dict, repr=False)
+    figures: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form of the published report schema; figures are named, not carried."""

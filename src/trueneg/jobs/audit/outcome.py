@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueneg.core.errors import InputError
+from trueneg.data.readers import one_line
 from trueneg.jobs.audit.findings import SEVERITIES, Finding
 from trueneg.jobs.audit.folder import PAIRS, Ranking, save_rankings, source_of
 from trueneg.jobs.audit.page import commands_into, lead_on
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass
+@dataclass(repr=False)
 class Audit:
     """The outcome of an audit: the findings in order, the suspects, the report as one dict.
 
@@ -56,6 +57,20 @@ class Audit:
         """Whether a finding of this severity or worse stands."""
         bar = SEVERITIES.index(severity)
         return any(f.status == "finding" and SEVERITIES.index(f.severity) <= bar for f in self.findings)
+
+    def __repr__(self) -> str:
+        """One line a finding; a session that shows an audit is not flooded with its rows."""
+        from trueneg.report.words import summary, visible
+
+        found = [finding for finding in self.findings if finding.status in ("finding", "advice", "error")]
+        lines = [f"{self.report['title']}: {summary([finding.to_dict() for finding in self.findings])}"]
+        for finding in found:
+            word = finding.severity if finding.status == "finding" else finding.status
+            lines.append(f"  {word:7} {finding.code}  {finding.title}: {finding.message}")
+        lines.append(
+            f"Look at .findings, .suspects ({self.suspects_arrow.num_rows:,} rows), or .save('FOLDER') a report"
+        )
+        return "\n".join(visible(one_line(line, 400)) for line in lines)
 
     def _repr_html_(self) -> str:
         import html

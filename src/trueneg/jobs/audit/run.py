@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.core.errors import InputError
-from trueneg.data.readers import one_line, read_frame, read_table
+from trueneg.data.readers import read_frame, read_table
 from trueneg.data.sniff import roles as sniff_roles
 from trueneg.jobs.audit.again import OWN
 from trueneg.jobs.audit.checks import load
@@ -20,6 +20,7 @@ from trueneg.jobs.audit.listing import suspects_table
 from trueneg.jobs.audit.outcome import Audit
 from trueneg.jobs.audit.page import SHOWN_SUSPECTS, beside, commands_into, lead_on, page_of, report_of
 from trueneg.jobs.audit.prepare import table_context
+from trueneg.jobs.audit.refuse import matches, refuse, refuse_choice, refuse_columns
 from trueneg.jobs.audit.reviewed import find_review
 from trueneg.jobs.audit.settings import read_settings
 from trueneg.jobs.audit.stages import data_hash
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from trueneg.data.sniff import Roles
 
-KINDS = ("table", "multilabel", "attempts", "retrieval")
-LATER = ("versions", "boxes", "bags")
 LEFT_OUT = "left out by --select or --ignore"
 
 
@@ -96,8 +95,8 @@ def audit(
     InputError
         What is wrong with the input, where, and what to do.
     """
-    _refuse(quick, thorough, columns.get("kind"))
-    _refuse_choice(seed, select, ignore, out)
+    refuse(quick, thorough, columns.get("kind"))
+    refuse_choice(seed, select, ignore, out)
     say = progress or (lambda _: None)
     asked: dict[str, Any] = {"quick": quick, "thorough": thorough, "seed": seed, "select": select, "ignore": ignore}
     asked |= {"miss_rate": miss_rate, "false_alarm_rate": false_alarm_rate, "reviewed": reviewed, **columns}
@@ -110,7 +109,7 @@ def audit(
     options = settings | {name: value for name, value in asked.items() if value is not None}
     if not thorough:
         options.pop("thorough")
-    _refuse(quick, thorough, options.get("kind"))
+    refuse(quick, thorough, options.get("kind"))
     if options.get("kind") == "retrieval":
         raise InputError(
             "kind 'retrieval' is the audit of a folder of documents, queries and judgments; name the folder"
@@ -118,6 +117,7 @@ def audit(
     own = next((name for name in OWN if name in options), None)
     if own is not None:
         raise InputError(f"--{own.replace('_', '-')} is for the folder of a retrieval collection; leave it out")
+    refuse_columns(options)
     table, frame_kind, path = _read(data, say)
     options = _as_attempts(table, options)
     roles = sniff_roles(table, **{k: v for k, v in options.items() if k not in _NOT_COLUMNS})
@@ -172,35 +172,6 @@ def _collection(
     lead_on(report, folder)
     commands_into(findings, report)
     return result
-
-
-def _refuse(quick: bool, thorough: bool, kind: str | None) -> None:
-    """Refuse options that exclude each other, and kinds that no audit knows yet, before anything is read."""
-    if quick and thorough:
-        raise InputError("--quick asks no model and --thorough asks more of them; give one of the two")
-    if kind in LATER:
-        msg = (
-            f"kind {kind!r} cannot be audited yet: {' and '.join(KINDS)} can; give a table with a label a row, or cells"
-        )
-        raise InputError(msg)
-    if kind is not None and kind not in KINDS:
-        msg = f"kind {one_line(kind, 30)!r} is unknown; say {' or '.join(KINDS)}, or leave it out"
-        raise InputError(msg)
-
-
-def _refuse_choice(seed: int, select: list[str] | None, ignore: list[str] | None, out: str | Path | None) -> None:
-    """Refuse what would leave a gate open unnoticed (a code that no check has), or fail deep down."""
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed {seed}: give a whole number from 0 to {2**32 - 1}")
-    for option, wanted in (("--select", select), ("--ignore", ignore)):
-        for code in wanted or []:
-            if not any(_matches(check.CODE, [code]) for check in load()):
-                known = ", ".join(check.CODE for check in load())
-                raise InputError(
-                    f"{option} {one_line(code, 30)}: no check has a code that begins so; there are {known}"
-                )
-    if out is not None and Path(out).is_file():
-        raise InputError(f"--out {one_line(out)} is a file; name a folder, which is made where it is missing")
 
 
 def _read(data: Any, say: Callable[[str], None]) -> tuple[Any, str, str]:
@@ -332,12 +303,8 @@ def _images_left_out(context: Context) -> bool:
     return context.data is None or any(note.startswith("images were left out") for note in context.data.notes)
 
 
-def _matches(code: str, wanted: list[str]) -> bool:
-    return any(code.startswith(w.upper()) for w in wanted)
-
-
 def _left_out(code: str, select: list[str], ignore: list[str]) -> bool:
-    return bool(select and not _matches(code, select)) or _matches(code, ignore)
+    return bool(select and not matches(code, select)) or matches(code, ignore)
 
 
 def _one(check: Any, context: Any, select: list[str], ignore: list[str]) -> Finding:

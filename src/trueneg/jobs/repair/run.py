@@ -157,7 +157,7 @@ def _opened(audit: Any, frame: Any) -> tuple[AuditFolder, Any]:
     path = Path(report["input"]["path"])
     report["input"] = {**report["input"], "source": None if frame is not None else os.path.abspath(path)}
     if frame is None and not path.is_file():
-        raise InputError("this is the audit of a frame: pass the frame")
+        raise InputError("this is the audit of a frame: pass the frame as well, repair(audit, frame=...)")
     return AuditFolder(None, report, audit.rankings, None), audit.suspects_arrow  # type: ignore[arg-type]
 
 
