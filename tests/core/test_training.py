@@ -118,6 +118,22 @@ def test_products_of_half_the_bits_learn_as_much():
     assert (found["float32"].argmax(1) == found["bfloat16"].argmax(1)).mean() > 0.9
 
 
+def test_reading_in_half_the_bits_agrees():
+    """Outputs of products in bfloat16 are those of float32 to its three digits, of a network and of its features."""
+    X, _ = images(200)
+    with seeded(0):
+        net = net_of().eval()
+    for of in (net, net.features):
+        whole, half = outputs(of, X), outputs(of, X, precision="bfloat16")
+        assert half.dtype == np.float32
+        assert not np.array_equal(whole, half)
+        np.testing.assert_allclose(half, whole, atol=0.02 * np.abs(whole).max())
+        np.testing.assert_allclose(outputs(of, X, batch_size=7), whole, atol=1e-6)
+    assert all(p.dtype == torch.float32 for p in net.parameters())
+    with pytest.raises(InputError, match="give 'float32' or 'bfloat16'"):
+        outputs(net, X, precision="float16")
+
+
 def test_checkpoints_see_every_epoch_and_may_stop():
     """The callback gets the network in evaluation mode, and True ends the training."""
     X, y = images(32)

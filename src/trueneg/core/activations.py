@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trueneg.core.devices import batch_of, device_of, through
+from trueneg.core.devices import batch_of, evaluating, parts_of, steps_of, tensor_of, through, unwrapped
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.core.training import on_threads, pictures
 
@@ -29,15 +29,17 @@ def layer_names(net: nn.Module, layers: Sequence[str] | str | None) -> list[str]
     Raises
     ------
     InputError
-        On a name the network does not have, with the nearest one it has.
+        On a name the network does not have, with the nearest one it has; on what is no network, or TorchScript.
     """
     if not isinstance(net, nn.Module):
         msg = f"net is of type {type(net).__name__}: give a torch.nn.Module."
         raise InputError(msg)
+    if isinstance(unwrapped(net), torch.jit.ScriptModule):
+        raise InputError("layers of TorchScript cannot be read: give the network that it was made of.")
     if layers is None or layers == "auto":
         return stages(net)
     names = [layers] if isinstance(layers, str) else list(layers)
-    known = [name for name, _ in net.named_modules() if name]
+    known = list(parts_of(net))
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -52,30 +54,63 @@ def layer_names(net: nn.Module, layers: Sequence[str] | str | None) -> list[str]
 def stages(net: nn.Module) -> list[str]:
     """Return the names of a network's main parts: the children of its body, without the last layer.
 
-    A child that holds most of the parameters is looked into, so that wrappers do not hide the parts.
+    A child that holds most of the parameters is looked into, and one that holds all of them is passed through, so that
+    wrappers do not hide the parts.
     """
-    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in net.named_children()}
-    names = [n for n, size in sizes.items() if size]
-    if not names:
-        raise InputError("the network has no children with parameters: name its layers.")
-    total = sum(sizes.values())
+    net, path = unwrapped(net), ""
+    while True:
+        sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in net.named_children()}
+        names = [n for n, size in sizes.items() if size]
+        if not names:
+            raise InputError("the network has no children with parameters: name its layers.")
+        inner = getattr(net, names[0])
+        if len(names) > 1 or not any(True for m in inner.children() for _ in m.parameters()):
+            break
+        net, path = inner, f"{path}{names[0]}."
+    total, parts = sum(sizes.values()), []
     for name in names:
-        inner = getattr(net, name)
-        deep = [n for n, m in inner.named_children() if any(True for _ in m.parameters())]
-        if sizes[name] > 0.6 * total and len(deep) > 1 and not isinstance(inner, nn.Linear) and len(names) <= 2:
-            return [f"{name}.{n}" for n in deep]
-    return names[:-1] if len(names) > 1 and isinstance(getattr(net, names[-1]), nn.Linear) else names
+        deep = [n for n, m in getattr(net, name).named_children() if any(True for _ in m.parameters())]
+        most = len(names) <= 2 and sizes[name] > 0.6 * total and len(deep) > 1
+        parts += [f"{name}.{n}" for n in deep] if most else [name]
+    if len(parts) > 1 and _is_head(net.get_submodule(parts[-1])):
+        parts.pop()
+    return [path + part for part in parts]
 
 
-def pooled(value: torch.Tensor) -> torch.Tensor:
-    """Return (n, d): the mean over a map (n, d, h, w) or over tokens (n, t, d); rows stay."""
-    if value.ndim == 4:
-        return value.mean(dim=(2, 3))
+def _is_head(part: nn.Module) -> bool:
+    """Tell whether a part's weights are those of one linear layer: what it gives are logits, not features."""
+    own = [m for m in part.modules() if next(m.parameters(recurse=False), None) is not None]
+    return len(own) == 1 and isinstance(own[0], nn.Linear)
+
+
+_SIGNALS = (
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._NormBase,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+)
+_TOKENS = (nn.Linear, nn.LayerNorm, nn.MultiheadAttention, nn.RNNBase, nn.Embedding)
+
+
+def pooled(value: torch.Tensor, layer: nn.Module | None = None) -> torch.Tensor:
+    """Return (n, d): the mean over a map (n, d, h, w) or volume (n, d, t, h, w), or over tokens (n, t, d); rows stay.
+
+    Parameters
+    ----------
+    value : Tensor
+        What a layer gives.
+    layer : torch.nn.Module or None, default=None
+        Which one: where the last of its parts that tells is a convolution or a batch norm, three dimensions are
+        (n, d, t), and not tokens.
+    """
+    if value.ndim in (4, 5):
+        return value.mean(dim=tuple(range(2, value.ndim)))
     if value.ndim == 3:
-        return value.mean(dim=1)
-    if value.ndim == 2:
-        return value
-    msg = f"a layer gives values of shape {tuple(value.shape)}: rows, tokens or maps can be read."
+        told = [m for m in ([] if layer is None else layer.modules()) if isinstance(m, _SIGNALS + _TOKENS)]
+        return value.mean(dim=2 if told and isinstance(told[-1], _SIGNALS) else 1)
+    if value.ndim in (1, 2):
+        return value.reshape(len(value), -1)
+    msg = f"a layer gives values of shape {tuple(value.shape)}: rows, tokens, maps or volumes can be read."
     raise InputError(msg)
 
 
@@ -83,19 +118,22 @@ def pooled(value: torch.Tensor) -> torch.Tensor:
 def recorded(net: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, torch.Tensor]]:
     """Fill a dict with the pooled values of layers at each call of the network inside of the block.
 
-    Gradients flow through them; the hooks are gone afterwards, whatever happens.
+    A layer that gives a tuple, a list or a mapping counts with its first tensor, and one that is called several times
+    with its last call. Gradients flow through them; the hooks are gone afterwards, whatever happens.
     """
     found: dict[str, torch.Tensor] = {}
-    parts = dict(net.named_modules())
+    parts = parts_of(net)
 
     def keep(name: str) -> Any:
         def hook(module: nn.Module, given: Any, value: Any) -> None:
-            found[name] = pooled(value[0] if isinstance(value, tuple) else value)
+            found[name] = pooled(tensor_of(value), module)
 
         return hook
 
-    handles = [parts[name].register_forward_hook(keep(name)) for name in layers]
+    handles: list[Any] = []
     try:
+        for name in layers:
+            handles.append(parts[name].register_forward_hook(keep(name)))  # noqa: PERF401 - kept where the next fails
         yield found
     finally:
         for handle in handles:
@@ -115,7 +153,8 @@ def activations(
     Parameters
     ----------
     net : torch.nn.Module
-        Put into evaluation mode and onto ``device``.
+        Put onto ``device``; in evaluation mode until the last batch, and as it was afterwards. Of one that
+        ``torch.compile`` or ``DataParallel`` wraps, the network inside is run.
     X : array-like or tensor of shape (n, ...)
         uint8 pixels become [0, 1]; pictures may have their channels last.
     layers : sequence of str, str or None, default=None
@@ -130,20 +169,49 @@ def activations(
     slice
         Of the rows.
     dict of str to ndarray of float32 of shape (b, d)
-        By layer. The network's own output is under the empty name.
+        By layer. The network's own output is under the empty name, where it is a tensor or holds one.
+
+    Raises
+    ------
+    InputError
+        On layers that are not there, not used, or give no row for each row.
     """
     names = layer_names(net, layers)
     images = pictures(X)
-    net.to(device_of(device)).eval()
-    for start in range(0, len(images), batch_size):
-        part = slice(start, min(start + batch_size, len(images)))
-        with torch.inference_mode(), on_threads(1 if device == "cpu" else torch.get_num_threads()):
-            with recorded(net, names) as found:
-                out = through(net, batch_of(net, images[part], device))
-            missed = [name for name in names if name not in found]
-            if missed:
-                msg = f"layer {missed[0]!r} is not used by the network's forward: name another one."
-                raise InputError(msg)
-            values = {name: found[name].float().cpu().numpy() for name in names}
-            values[""] = out.float().cpu().numpy()
-        yield part, values
+    inner = unwrapped(net)
+    with evaluating(inner, device):
+        for start in steps_of(len(images), batch_size):
+            part = slice(start, min(start + batch_size, len(images)))
+            with torch.inference_mode(), on_threads(1 if device == "cpu" else torch.get_num_threads()):
+                with recorded(net, names) as found:
+                    out = through(inner, batch_of(inner, images[part], device))
+                values = {name: _read(found, name, part) for name in names}
+                if not _is_empty(out):
+                    values[""] = tensor_of(out).float().cpu().numpy()
+            yield part, values
+
+
+def _read(found: dict[str, torch.Tensor], name: str, part: slice) -> NDArray[np.float32]:
+    if name not in found:
+        msg = f"layer {name!r} is not used by the network's forward: name another one."
+        raise InputError(msg)
+    rows, n = found[name], part.stop - part.start
+    if len(rows) != n:
+        msg = f"layer {name!r} gives {len(rows)} rows for {n}: name one that keeps rows first and apart."
+        raise InputError(msg)
+    values = np.asarray(rows.float().cpu().numpy())
+    if not np.isfinite(values).all():
+        first = part.start + int((~np.isfinite(values).all(axis=1)).argmax())
+        msg = (
+            f"layer {name!r} gives NaN or infinity for row {first}: the network's weights or their type do not hold it."
+        )
+        raise InputError(msg)
+    return values
+
+
+def _is_empty(out: Any) -> bool:
+    try:
+        tensor_of(out)
+    except InputError:
+        return True
+    return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from trueneg.core.errors import InputError, missing_extra
@@ -12,7 +14,7 @@ try:
 except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
-__all__ = ["batch_of", "device_of", "through"]
+__all__ = ["batch_of", "device_of", "evaluating", "parts_of", "steps_of", "tensor_of", "through", "unwrapped"]
 
 
 def device_of(name: str | torch.device) -> torch.device:
@@ -31,6 +33,71 @@ def device_of(name: str | torch.device) -> torch.device:
         msg = f"device={name!r} is not here ({why}): name one that torch finds, such as 'cpu'."
         raise InputError(msg) from error
     return device
+
+
+@contextmanager
+def evaluating(net: nn.Module, device: Any) -> Iterator[nn.Module]:
+    """Put a network onto a device, and into evaluation mode inside of the block: each part has its own mode afterwards.
+
+    Raises
+    ------
+    InputError
+        On what is no network, or one whose weights were never loaded.
+    """
+    if not isinstance(net, nn.Module):
+        msg = f"net is of type {type(net).__name__}: give a torch.nn.Module."
+        raise InputError(msg)
+    if any(t.is_meta for t in (*net.parameters(), *net.buffers())):
+        raise InputError("the network is on the meta device and has no weights yet: load them first.")
+    modes = [(part, part.training) for part in net.modules()]
+    net.to(device_of(device)).eval()
+    try:
+        yield net
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """Return the network inside of ``torch.compile`` and of what spreads it over devices."""
+    while (names := [name for name, _ in net.named_children()]) in (["_orig_mod"], ["module"]):
+        net = getattr(net, names[0])
+    return net
+
+
+def parts_of(net: nn.Module) -> dict[str, nn.Module]:
+    """Return the parts of a network by name; those of a wrapped one have the names without the wrapper as well."""
+    inner = {name: part for name, part in unwrapped(net).named_modules() if name}
+    return inner | {name: part for name, part in net.named_modules() if name}
+
+
+def tensor_of(value: Any) -> torch.Tensor:
+    """Return the tensor in what a network or a layer gives: logits of a mapping, else the first of what is in it.
+
+    Raises
+    ------
+    InputError
+        Where there is none.
+    """
+    found = value
+    while not isinstance(found, torch.Tensor):
+        if isinstance(found, Mapping):
+            found = found.get("logits", next(iter(found.values()), None))
+        elif isinstance(found, tuple | list):
+            found = found[0] if found else None
+        else:
+            kind = "nothing" if value is None else f"a {type(value).__name__} without a tensor in it"
+            msg = f"the network, or a layer of it, gives {kind}: give one that returns a tensor first."
+            raise InputError(msg)
+    return found
+
+
+def steps_of(n: int, batch_size: Any) -> range:
+    """Return where the batches of n rows start; InputError on a batch of no row."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        msg = f"batch_size={batch_size!r}: give 1 row or more at a time."
+        raise InputError(msg)
+    return range(0, n, batch_size)
 
 
 def batch_of(net: Any, batch: torch.Tensor, device: Any) -> torch.Tensor:

@@ -1,11 +1,13 @@
 """Attacks small enough to read: FGSM, BIM, PGD, DeepFool, Carlini and Wagner; and noise of the same size.
 
-Inputs are pictures in [0, 1] (uint8 counts as 0 to 255), and results float32 (n, channels, h, w) in [0, 1]. They are
-here to test detectors with; a robustness benchmark needs stronger, adaptive ones.
+Inputs are pictures in [0, 1] (uint8 counts as 0 to 255), and results float32 (n, channels, h, w) in [0, 1]: a network
+that takes scaled pictures is given its scaling as a first layer. They are here to test detectors with; a robustness
+benchmark needs stronger, adaptive ones.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,13 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from trueneg.core.devices import batch_of, device_of, through
+from trueneg.core.devices import batch_of, evaluating, steps_of, tensor_of, through
 from trueneg.core.errors import InputError
 from trueneg.core.training import class_numbers, on_threads, pictures
 
 __all__ = ["ATTACKS", "bim", "carlini_wagner", "deepfool", "fgsm", "noise_like", "pgd"]
 
 Images = NDArray[np.float32]
+_SLACK = 1e-4  # that resizing leaves beyond [0, 1]
 
 
 def fgsm(
@@ -64,8 +67,9 @@ def bim(
     batch_size: int = 256,
 ) -> Images:
     """Steps of ``eps / steps * 1.25`` a pixel up the loss, from the picture itself (Kurakin et al., 2017)."""
+    _counts(steps=steps)
     shared: dict[str, Any] = {"random_start": False, "device": device, "batch_size": batch_size}
-    return pgd(net, X, y, eps=eps, step=1.25 * eps / max(steps, 1), steps=steps, **shared)
+    return pgd(net, X, y, eps=eps, step=1.25 * eps / steps, steps=steps, **shared)
 
 
 def pgd(
@@ -100,8 +104,9 @@ def pgd(
     ----------
     Madry et al. (2018), "Towards deep learning models resistant to adversarial attacks".
     """
-    if eps < 0 or steps < 1:
-        msg = f"eps={eps!r}, steps={steps!r}: give a size of 0 or more, and 1 step or more."
+    _counts(steps=steps)
+    if not (0 <= eps < math.inf and (step is None or 0 <= step < math.inf)):
+        msg = f"eps={eps!r}, step={step!r}: give sizes of 0 or more."
         raise InputError(msg)
     size = 2.5 * eps / steps if step is None else step
     draw = torch.Generator().manual_seed(int(np.random.default_rng(random_state).integers(2**31)))
@@ -112,7 +117,7 @@ def pgd(
             moved = (x + eps * (2 * torch.rand(x.shape, generator=draw).to(x.device) - 1)).clamp(0, 1)
         for _ in range(steps):
             moved = moved.detach().requires_grad_(True)
-            loss = F.cross_entropy(net(moved), target, reduction="sum")
+            loss = F.cross_entropy(tensor_of(net(moved)), target, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, moved)
             moved = moved.detach() + size * gradient.sign()
             moved = torch.minimum(torch.maximum(moved, x - eps), x + eps).clamp(0, 1)
@@ -149,16 +154,20 @@ def deepfool(
     ----------
     Moosavi-Dezfooli, Fawzi and Frossard (2016), "DeepFool".
     """
+    _counts(steps=steps)
+    if not isinstance(n_classes, int | np.integer) or n_classes < 2:
+        msg = f"n_classes={n_classes!r}: give 2 or more, there is a border between two."
+        raise InputError(msg)
 
     def attack(x: Tensor, target: Tensor) -> Tensor:
         at = torch.arange(len(x), device=x.device)
         with torch.no_grad():
-            logits = net(x).scatter(1, target[:, None], -torch.inf)
+            logits = tensor_of(net(x)).scatter(1, target[:, None], -torch.inf)
             others = logits.argsort(1, descending=True)[:, : min(n_classes, logits.shape[1]) - 1]
         total = torch.zeros_like(x)
         for _ in range(steps):
             moved = (x + (1 + overshoot) * total).clamp(0, 1).detach().requires_grad_(True)
-            logits = net(moved)
+            logits = tensor_of(net(moved))
             open_ = logits.argmax(1) == target
             if not bool(open_.any()):
                 break
@@ -215,6 +224,10 @@ def carlini_wagner(
     ----------
     Carlini and Wagner (2017), "Towards evaluating the robustness of neural networks".
     """
+    _counts(steps=steps, searches=searches)
+    if not (0 < weight < math.inf and 0 < lr < math.inf):
+        msg = f"weight={weight!r}, lr={lr!r}: give numbers above 0."
+        raise InputError(msg)
 
     def attack(x: Tensor, target: Tensor) -> Tensor:
         start = torch.atanh((x * 2 - 1).clamp(-1 + 1e-6, 1 - 1e-6))
@@ -226,7 +239,7 @@ def carlini_wagner(
             adam, hit = torch.optim.Adam([w], lr=lr), torch.zeros_like(c, dtype=torch.bool)
             for _ in range(steps):
                 moved = (torch.tanh(w) + 1) / 2
-                logits = net(moved)
+                logits = tensor_of(net(moved))
                 true = logits.gather(1, target[:, None])[:, 0]
                 other = logits.scatter(1, target[:, None], -torch.inf).max(1).values
                 far = (moved - x).square().flatten(1).sum(1)
@@ -273,18 +286,25 @@ def _each(
     device: str,
     batch_size: int,
 ) -> Images:
-    """Attack a batch at a time; the network's weights get no gradient and its mode is evaluation."""
-    net.to(device_of(device)).eval()
-    frozen = [p for p in net.parameters() if p.requires_grad]
-    try:
-        for p in frozen:
-            p.requires_grad_(False)
-        with on_threads(1 if device == "cpu" else torch.get_num_threads()), torch.enable_grad():
+    """Attack a batch at a time; the network's weights get no gradient and its mode is evaluation, until the last."""
+    threads = 1 if device == "cpu" else torch.get_num_threads()
+    with evaluating(net, device), on_threads(threads), torch.enable_grad():
+        frozen = [p for p in net.parameters() if p.requires_grad]
+        try:
+            for p in frozen:
+                p.requires_grad_(False)
             found = [attack(x, t).float().cpu().numpy() for x, t in _batches(net, X, y, device, batch_size)]
-    finally:
-        for p in frozen:
-            p.requires_grad_(True)
+        finally:
+            for p in frozen:
+                p.requires_grad_(True)
     return np.concatenate(found)
+
+
+def _counts(**given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            msg = f"{name}={value!r}: give a whole number of 1 or more."
+            raise InputError(msg)
 
 
 def _batches(net: Any, X: Any, y: ArrayLike | None, device: str, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -292,12 +312,18 @@ def _batches(net: Any, X: Any, y: ArrayLike | None, device: str, batch_size: int
     if images.ndim != 4 or not len(images):
         msg = f"X has shape {tuple(images.shape)}: attacks need pictures (n, channels, h, w), one or more."
         raise InputError(msg)
+    if images.dtype != torch.uint8 and not (float(images.min()) >= -_SLACK and float(images.max()) <= 1 + _SLACK):
+        msg = (
+            f"X goes from {float(images.min()):g} to {float(images.max()):g}: attacks keep pictures in [0, 1]; give "
+            "them unscaled, or as uint8, and put the scaling into the network."
+        )
+        raise InputError(msg)
     given = None if y is None else torch.as_tensor(class_numbers(y, len(images)))
-    for start in range(0, len(images), batch_size):
+    for start in steps_of(len(images), batch_size):
         x = batch_of(net, images[start : start + batch_size], device)
         if given is None or not start:
             with torch.no_grad():
-                logits = through(net, x)
+                logits = tensor_of(through(net, x))
             low, high = (0, 0) if given is None else (int(given.min()), int(given.max()))
             if logits.ndim != 2 or low < 0 or high >= logits.shape[1]:
                 msg = f"the network gives {tuple(logits.shape[1:])} logits a row: y must number them, from 0."

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.activations import activations, layer_names
-from trueneg.core.devices import batch_of, device_of, through
+from trueneg.core.devices import batch_of, evaluating, steps_of, tensor_of, through
 from trueneg.core.errors import InputError
 from trueneg.core.rows import as_given
 from trueneg.core.training import on_threads, pictures
@@ -52,20 +52,24 @@ def odin_scores(
     ----------
     Liang, Li and Srikant (2018), "Enhancing the reliability of out-of-distribution image detection".
     """
-    if temperature <= 0 or eps < 0:
+    if not (0 < temperature < np.inf and 0 <= eps < np.inf):
         msg = f"temperature={temperature!r}, eps={eps!r}: give a temperature above 0 and a step of 0 or more."
         raise InputError(msg)
     images, found = pictures(X), []
-    net.to(device_of(device)).eval()
-    with on_threads(1 if device == "cpu" else torch.get_num_threads()), torch.enable_grad():
-        for start in range(0, len(images), batch_size):
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        return tensor_of(through(net, x))
+
+    threads = 1 if device == "cpu" else torch.get_num_threads()
+    with evaluating(net, device), on_threads(threads), torch.enable_grad():
+        for start in steps_of(len(images), batch_size):
             x = batch_of(net, images[start : start + batch_size], device).requires_grad_(True)
             if eps:
-                best = torch.log_softmax(through(net, x) / temperature, 1).max(1).values
+                best = torch.log_softmax(logits(x) / temperature, 1).max(1).values
                 (gradient,) = torch.autograd.grad(-best.sum(), x)
                 x = x - eps * torch.where(gradient >= 0, 1.0, -1.0)
             with torch.no_grad():
-                found.append(torch.log_softmax(through(net, x).double() / temperature, 1).max(1).values.cpu().numpy())
+                found.append(torch.log_softmax(logits(x).double() / temperature, 1).max(1).values.cpu().numpy())
     return as_given(np.concatenate(found) if found else np.zeros(0), X)
 
 
@@ -91,11 +95,12 @@ def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> NDArr
     Ma et al. (2018), "Characterizing adversarial subspaces using local intrinsic dimensionality".
     """
     rows, known = np.asarray(X, np.float64), np.asarray(reference, np.float64)
-    if rows.ndim != 2 or known.ndim != 2 or rows.shape[1] != known.shape[1] or not np.isfinite(rows).all():
+    fits = rows.ndim == known.ndim == 2 and rows.shape[1] == known.shape[1]
+    if not fits or not (np.isfinite(rows).all() and np.isfinite(known).all()):
         msg = f"X of shape {rows.shape} among rows of shape {known.shape}: give finite numbers (n, d) and (m, d)."
         raise InputError(msg)
-    if not 2 <= k < len(known):
-        msg = f"k={k} with {len(known)} reference rows: give 2 neighbours or more, and fewer than there are rows."
+    if not isinstance(k, int | np.integer) or not 2 <= k < len(known):
+        msg = f"k={k!r} with {len(known)} reference rows: give 2 neighbours or more, and fewer than there are rows."
         raise InputError(msg)
     center = known.mean(axis=0)
     rows, known = rows - center, known - center

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from trueneg.core.activations import recorded
-from trueneg.core.devices import batch_of, device_of, through
+from trueneg.core.devices import batch_of, evaluating, steps_of, through, unwrapped
 from trueneg.core.training import on_threads
 from trueneg.reject._mahalanobis.gaussian import Gaussians
 
@@ -22,14 +22,14 @@ def stepped_scores(model: Any, images: torch.Tensor, eps: float) -> tuple[NDArra
     At each layer ``x' = x - eps * sign(grad_x 1/2 d^2(f(x), mu_c))`` with c the nearest class at x, sign(0) being 1 as
     in the authors' code; the nearest class is looked for again at x'.
     """
-    net, device = model.net.to(device_of(model.device)).eval(), model.device
+    net, device = unwrapped(model.net), model.device
     std = None
     if model.input_std is not None:
         std = torch.as_tensor(model.input_std, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
     out = np.empty((len(images), len(model.layers_)))
     place = np.empty(len(images), np.int64)
-    with on_threads(1 if device == "cpu" else torch.get_num_threads()):
-        for start in range(0, len(images), model.batch_size):
+    with evaluating(net, device), on_threads(1 if device == "cpu" else torch.get_num_threads()):
+        for start in steps_of(len(images), model.batch_size):
             part = slice(start, start + model.batch_size)
             batch = batch_of(net, images[part], device)
             for j, name in enumerate(model.layers_):
