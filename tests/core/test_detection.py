@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from trueneg.core import detection as d
 from trueneg.core.errors import InputError
+from trueneg.core.intervals import wilson
 
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(-3, 3), st.booleans()), min_size=4, max_size=40).filter(
     lambda rows: 0 < sum(r[0] for r in rows) < len(rows)
@@ -69,7 +70,7 @@ def test_oscr_of_constant_scores_and_of_a_perfect_classifier():
 
 
 def test_delong_is_the_written_out_variance():
-    """The interval of AUROC is DeLong's, computed pair by pair."""
+    """The interval of AUROC is DeLong's on the logit scale, computed pair by pair."""
     rng = np.random.default_rng(1)
     known = np.repeat([1, 0], [30, 40])
     scores = np.round(rng.normal(size=70) + known, 1)
@@ -77,7 +78,9 @@ def test_delong_is_the_written_out_variance():
     psi = (a[:, None] > b) + 0.5 * (a[:, None] == b)
     half = 1.959964 * np.sqrt(psi.mean(1).var(ddof=1) / 30 + psi.mean(0).var(ddof=1) / 40)
     found = d.auroc(known, scores)
-    assert np.allclose([found.low, found.high], [psi.mean() - half, psi.mean() + half], atol=1e-6)
+    value = psi.mean()
+    ends = np.log(value / (1 - value)) + np.array([-1, 1]) * half / (value * (1 - value))
+    assert np.allclose([found.low, found.high], 1 / (1 + np.exp(-ends)), atol=1e-6)
 
 
 def test_a_perfect_ranking_has_an_interval():
@@ -85,6 +88,81 @@ def test_a_perfect_ranking_has_an_interval():
     found = d.auroc([1, 1, 1, 0, 0, 0], [3, 4, 5, 0, 1, 2])
     assert found.value == found.high == 1.0
     assert found.low < 0.6
+
+
+FIGURES = {
+    "fpr_at_tpr": d.fpr_at_tpr,
+    "detection_accuracy": d.detection_accuracy,
+    "eer": d.eer,
+    "aupr-in": d.aupr,
+    "aupr-out": lambda *rows, **how: d.aupr(*rows, positive="unknown", **how),
+    "oscr": lambda known, scores, **how: d.oscr(known, scores, np.ones(len(known), bool), **how),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_rows_wholly_apart_leave_room_for_what_was_not_seen(name, grouped):
+    """No resample of 20 rows a kind knows of the error to come: the interval is that of 0 errors in 20, or 5 groups."""
+    known, scores = np.repeat([1, 0], 20), np.r_[np.arange(20) + 100.0, np.arange(20)]
+    few = wilson(0, 5 if grouped else 20)
+    groups = np.arange(40) // 4 if grouped else None
+    found = FIGURES[name](known, scores, groups=groups, n_boot=60, random_state=0)
+    best = 0.0 if name in ("fpr_at_tpr", "eer") else 1.0
+    assert found.value == pytest.approx(best, abs=1e-12)
+    assert found.high - found.low == pytest.approx(few.high, abs=1e-9)
+    assert "Wilson" in found.method
+
+
+def test_two_detectors_that_never_err_are_not_said_to_be_equal():
+    """Both are right on 20 rows a kind, and each may be wrong on the next one; one and the same is equal to itself."""
+    rng = np.random.default_rng(0)
+    known = np.repeat([1, 0], 20)
+    a, b = rng.random(40) + 5 * known, rng.random(40) + 5 * known
+    for metric in ("auroc", "fpr_at_tpr"):
+        gap = d.compare_detectors(known, a, b, metric=metric, n_boot=20, random_state=0)
+        assert gap.value == pytest.approx(0.0)
+        assert gap.low < -0.1
+        assert gap.high > 0.1
+        same = d.compare_detectors(known, a, 2 * a + 1, metric=metric, n_boot=20, random_state=0)
+        assert same.low == same.high == 0.0
+    worse = d.compare_detectors(known, a, -a, n_boot=20, random_state=0)
+    assert worse.low < worse.value == pytest.approx(1.0)
+
+
+def test_an_infinite_score_is_above_or_below_all_others():
+    """A log-probability of minus infinity is a score: refusing it would leave out the surest detections."""
+    known, scores = np.array([1, 1, 1, 0, 0, 0]), np.array([np.inf, 2.0, 1.0, 1.5, -np.inf, -np.inf])
+    finite = np.array([9.0, 2.0, 1.0, 1.5, -9.0, -9.0])
+    for figure in (d.auroc, *FIGURES.values()):
+        how = {"random_state": 0} | ({} if figure is d.auroc else {"n_boot": 20})
+        assert figure(known, scores, **how) == figure(known, finite, **how)
+    assert d.eer_threshold([1, 0], [np.inf, 0.0]) == np.inf
+
+
+def test_tensors_of_any_type_are_read():
+    """Scores come from a network with gradients and in half precision."""
+    torch = pytest.importorskip("torch")
+    known, scores = torch.tensor([1, 1, 0, 0]), torch.tensor([2.0, 1.0, 1.5, 0.0], requires_grad=True)
+    assert d.auroc_of(known, scores) == d.auroc_of(known, scores.bfloat16()) == 0.75
+    assert d.oscr(known, scores, known == 1, n_boot=5, random_state=0).value == 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "m", "sep"), [(30, 30, 1.5), (50, 300, 2.5), (50, 50, 3.5)])
+def test_intervals_of_good_detectors_hold_the_truth(n, m, sep):
+    """Detection accuracy, whose threshold is chosen, held it in 76 of 100 samples, and AUROC near 1 in 81."""
+    from scipy.stats import norm
+
+    truth = {"accuracy": norm.cdf(sep / 2), "auroc": norm.cdf(sep / np.sqrt(2))}
+    rng, hits = np.random.default_rng(0), dict.fromkeys(truth, 0)
+    known = np.repeat([1, 0], [n, m])
+    for _ in range(200):
+        scores = rng.normal(size=n + m) + sep * known
+        accuracy = d.detection_accuracy(known, scores, n_boot=100, random_state=rng)
+        for name, e in (("accuracy", accuracy), ("auroc", d.auroc(known, scores))):
+            hits[name] += e.low <= truth[name] <= e.high
+    assert min(hits.values()) >= 0.91 * 200
 
 
 @pytest.mark.slow
@@ -186,6 +264,13 @@ def test_two_detectors_are_compared_on_the_same_rows():
         lambda: d.oscr([1, 0], [0.1, 0.2], [True]),
         lambda: d.auroc([1, 0], [0.1, 0.2], groups=[1, 1]),
         lambda: d.attack_rates([1, 0], [0.1, 0.2], threshold=np.nan),
+        lambda: d.attack_rates([1, 0], [0.1, 0.2], threshold="high"),
+        lambda: d.aupr([1, 0], ["a", "b"]),
+        lambda: d.fpr_at_tpr([1, 0], [0.1, 0.2], tpr="95"),
+        lambda: d.compare_detectors([1, 0], [0.1, 0.2], [0.1, 0.2], metric="fpr_at_tpr", tpr=95),
+        lambda: d.eer([1, 0], [0.1, 0.2], n_boot=10.5),
+        lambda: d.eer([1, 0], [0.1, 0.2], groups=[np.nan, 1.0]),
+        lambda: d.eer([1, 0], [0.1, 0.2], groups=np.array([None, "a"], dtype=object)),
     ],
 )
 def test_refuses_in_one_line(call):

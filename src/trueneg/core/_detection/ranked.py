@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core._intervals.estimate import normal_quantile
-from trueneg.core._intervals.inputs import vector_of
+from trueneg.core._intervals.inputs import array_of, vector_of
 from trueneg.core.errors import InputError
-from trueneg.core.intervals import Estimate
+from trueneg.core.intervals import Estimate, wilson
 
-__all__ = ["Ranked", "area", "average_precision", "resampled", "resampled_all", "truth_of"]
+__all__ = ["Ranked", "area", "average_precision", "fewer", "resampled", "resampled_all", "truth_of", "widened"]
 
 
 def area(height: NDArray[np.float64], width: NDArray[np.float64]) -> float:
@@ -31,7 +31,7 @@ def average_precision(kept: NDArray[np.float64], passed: NDArray[np.float64], we
 
 def truth_of(known: ArrayLike) -> NDArray[np.bool_]:
     """Return which rows are known, checked; both kinds must be there."""
-    truth = np.asarray(known)
+    truth = np.asarray(array_of(known))
     if truth.ndim != 1 or truth.dtype.kind not in "biuf" or not ((truth == 0) | (truth == 1)).all():
         raise InputError("known must hold one 0 or 1 a row: 1 for a row of a known class, 0 for an unknown one.")
     truth = truth.astype(bool)
@@ -65,9 +65,9 @@ class Ranked:
 
     @classmethod
     def of(cls, known: ArrayLike, scores: ArrayLike) -> Ranked:
-        """Sort once."""
+        """Sort once; an infinite score is above or below all others."""
         truth = truth_of(known)
-        s = vector_of(scores, "scores")
+        s = vector_of(scores, "scores", finite=False)
         if len(s) != len(truth):
             msg = f"known has {len(truth)} rows and scores {len(s)}: give one score a row."
             raise InputError(msg)
@@ -117,17 +117,24 @@ def resampled_all(
     n_boot: int,
     level: float,
     random_state: int | np.random.Generator | None,
+    few: int | None = None,
 ) -> list[Estimate]:
     """Bootstrap figures of the same weights: known and unknown rows drawn apart, or whole groups.
+
+    What rows like these did not show is in no resample of them: where all resamples agree, as where two kinds of rows
+    lie wholly apart, the interval is Wilson's instead.
 
     Parameters
     ----------
     stats : callable
         ``stats(weights or None)``, the figures; NaN where a resample of groups lacks one kind.
+    few : int or None, default=None
+        Independent rows, or groups, behind Wilson's interval; None: of the smaller kind. 0: the figures are no shares,
+        and stay as they are.
     """
     normal_quantile(level)
-    if n_boot < 2:
-        msg = f"n_boot={n_boot}: at least 2 resamples are needed, 1000 for a 95 % interval."
+    if not isinstance(n_boot, int | np.integer) or n_boot < 2:
+        msg = f"n_boot={n_boot!r}: at least 2 resamples are needed, 1000 for a 95 % interval."
         raise InputError(msg)
     rng, n = np.random.default_rng(random_state), len(known)
     codes = None
@@ -136,11 +143,17 @@ def resampled_all(
         if g.shape != (n,):
             msg = f"groups has shape {g.shape}: give one group a row, shape ({n},)."
             raise InputError(msg)
-        names, codes = np.unique(g, return_inverse=True)
+        try:
+            names, codes = np.unique(g, return_inverse=True)
+        except TypeError:
+            raise InputError("groups mixes types, or lacks some: give each row a group, of one type.") from None
+        if g.dtype.kind == "f" and np.isnan(g).any():
+            raise InputError("groups holds NaN: give each row a group, one of its own where it belongs to none.")
         codes = codes.reshape(-1)
         if len(names) < 2:
             raise InputError("there is one group only: resampling groups needs two or more; leave groups out for rows.")
     parts = [np.flatnonzero(known), np.flatnonzero(~known)]
+    few = fewer(known, codes) if few is None else few
     values = np.asarray(stats(None), dtype=np.float64)
     draws = np.empty((n_boot, len(values)))
     for b in range(n_boot):
@@ -157,12 +170,28 @@ def resampled_all(
         msg = f"{lost} of {n_boot} resamples of groups lack known or unknown rows: give more groups of each."
         raise InputError(msg)
     tail = (1 - level) / 2
+    same = np.nanmax(draws, axis=0) - np.nanmin(draws, axis=0) < 1e-12
     lows, highs = np.nanquantile(draws, [tail, 1 - tail], axis=0)
     words = "bootstrap of groups" if codes is not None else "stratified bootstrap"
     if lost:
         words += f", undefined on {lost} of {n_boot} resamples"
     units = n if codes is None else int(codes.max()) + 1
-    return [
+    found = [
         Estimate(float(v), float(min(low, v)), float(max(high, v)), level, words, units)
         for v, low, high in zip(values, lows, highs, strict=True)
     ]
+    return [widened(e, few) if agree and few else e for e, agree in zip(found, same, strict=True)]
+
+
+def fewer(known: NDArray[np.bool_], groups: Any = None) -> int:
+    """Return how many rows, or groups, the smaller kind has."""
+    return min(len(np.flatnonzero(kind) if groups is None else np.unique(groups[kind])) for kind in (known, ~known))
+
+
+def widened(found: Estimate, few: int) -> Estimate:
+    """Return a share with an interval that is nowhere narrower than Wilson's of ``few`` rows."""
+    own = wilson(min(max(found.value, 0.0), 1.0) * few, few, level=found.level)
+    if found.low <= own.low and own.high <= found.high:
+        return found
+    words = f"{found.method}, Wilson of {few:,} at the least"
+    return Estimate(found.value, min(found.low, own.low), max(found.high, own.high), found.level, words, found.n)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._detection.ranked import Ranked, area, average_precision, resampled, truth_of
+from trueneg.core._detection.ranked import Ranked, area, average_precision, fewer, resampled, truth_of, widened
 from trueneg.core._intervals.estimate import normal_quantile
+from trueneg.core._intervals.inputs import array_of, vector_of
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, wilson
 
@@ -45,7 +46,7 @@ def auroc(
     known : array-like of shape (n,)
         1 for a row of a known class, 0 for an unknown one; both present.
     scores : array-like of shape (n,)
-        Higher = more familiar.
+        Higher = more familiar; infinite ones are above or below all others.
     groups : array-like of shape (n,) or None, default=None
         Rows of one group belong together (frames of a video): whole groups are resampled.
     level : float, default=0.95
@@ -56,7 +57,8 @@ def auroc(
     Returns
     -------
     Estimate
-        With DeLong's interval; at 0 and 1, where that has no width, Wilson's of the smaller kind.
+        With DeLong's interval on the logit scale (on the plain one, 95 % intervals of figures near 1 hold the truth in
+        80 to 90 samples of 100); at 0 and 1, where that has no width, Wilson's of the smaller kind.
 
     References
     ----------
@@ -75,12 +77,13 @@ def auroc(
     b = mid_tpr[of_row[~ranked.known]]
     z = normal_quantile(level)
     variance = sum(float(x.var(ddof=1)) / len(x) if len(x) > 1 else 0.25 for x in (a, b))
-    if variance <= 0:
+    if variance <= 1e-24 or not 1e-12 < value < 1 - 1e-12:
         few = min(len(a), len(b))
         edge = wilson(round(value * few), few, level=level)
         return Estimate(value, min(edge.low, value), max(edge.high, value), level, "Wilson of the smaller kind", few)
-    half = z * math.sqrt(variance)
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half), level, "DeLong", len(a) + len(b))
+    middle, half = math.log(value / (1 - value)), z * math.sqrt(variance) / (value * (1 - value))
+    low, high = (1 / (1 + math.exp(min(-x, 700.0))) for x in (middle - half, middle + half))
+    return Estimate(value, low, high, level, "DeLong, logit scale", len(a) + len(b))
 
 
 def fpr_at_tpr(
@@ -100,7 +103,8 @@ def fpr_at_tpr(
     Parameters
     ----------
     known, scores, groups, level, n_boot, random_state
-        As in :func:`auroc`; the interval is a bootstrap, in which the threshold moves too.
+        As in :func:`auroc`; the interval is a bootstrap, in which the threshold moves too, and never narrower than
+        Wilson's: of unknown rows that never passed no resample knows.
     tpr : float, default=0.95
         Share of known rows to keep, above 0 and up to 1.
 
@@ -108,15 +112,14 @@ def fpr_at_tpr(
     -------
     Estimate
     """
-    if not 0 < tpr <= 1:
-        msg = f"tpr={tpr!r}: give the share of known rows to keep, above 0 and up to 1."
-        raise InputError(msg)
+    _refuse_share(tpr)
 
     def stat(shares: Any) -> float:
         return float(shares[1][np.argmax(shares[0] >= tpr - 1e-12)])
 
     ranked = Ranked.of(known, scores)
-    return _boot(stat, ranked, groups=groups, level=level, n_boot=n_boot, random_state=random_state)
+    found = _boot(stat, ranked, groups=groups, level=level, n_boot=n_boot, random_state=random_state)
+    return found if groups is not None else widened(found, int((~ranked.known).sum()))
 
 
 def aupr(
@@ -147,7 +150,7 @@ def aupr(
     if positive not in ("known", "unknown"):
         msg = f"positive={positive!r}: choose 'known' (AUPR-in) or 'unknown' (AUPR-out)."
         raise InputError(msg)
-    truth, s = truth_of(known), np.asarray(scores, dtype=np.float64)
+    truth, s = truth_of(known), vector_of(scores, "scores", finite=False)
     ranked = Ranked.of(truth, s) if positive == "known" else Ranked.of(~truth, -s)
 
     def stat(weight: NDArray[np.float64] | None) -> float:
@@ -180,7 +183,8 @@ def detection_accuracy(
     Parameters
     ----------
     known, scores, groups, level, n_boot, random_state
-        As in :func:`auroc`.
+        As in :func:`auroc`; the interval is a bootstrap, and never narrower than Wilson's of the smaller kind:
+        a resample gains by the choice again, and holds rows to come far too seldom.
 
     Returns
     -------
@@ -188,7 +192,8 @@ def detection_accuracy(
     """
     ranked = Ranked.of(known, scores)
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
-    return _boot(lambda shares: float((shares[0] + 1 - shares[1]).max() / 2), ranked, **options)
+    found = _boot(lambda shares: float((shares[0] + 1 - shares[1]).max() / 2), ranked, **options)
+    return widened(found, fewer(ranked.known, None if groups is None else np.asarray(groups)))
 
 
 @dataclass(frozen=True)
@@ -301,11 +306,13 @@ def compare_detectors(
     Returns
     -------
     Estimate
-        An interval without 0 tells the detectors apart on rows like these.
+        An interval without 0 tells the detectors apart on rows like these. Where all resamples agree, as of two that
+        err nowhere, it comes from the two figures' own.
     """
     if metric not in ("auroc", "fpr_at_tpr"):
         msg = f"metric={metric!r}: choose 'auroc' or 'fpr_at_tpr'."
         raise InputError(msg)
+    _refuse_share(tpr)
     first, second = Ranked.of(known, a), Ranked.of(known, b)
 
     def one(ranked: Ranked, weight: NDArray[np.float64] | None) -> float:
@@ -315,7 +322,15 @@ def compare_detectors(
         return _auroc(shares) if metric == "auroc" else float(shares[1][np.argmax(shares[0] >= tpr - 1e-12)])
 
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
-    return resampled(lambda w: one(first, w) - one(second, w), first.known, **options)
+    found = resampled(lambda w: one(first, w) - one(second, w), first.known, few=0, **options)
+    alike = np.array_equal(first.order, second.order) and np.array_equal(first.ends, second.ends)
+    if alike or found.high - found.low > 1e-12:
+        return found
+    figure: Any = auroc if metric == "auroc" else lambda *rows, **how: fpr_at_tpr(*rows, tpr=tpr, **how)
+    x, y = figure(known, a, **options), figure(known, b, **options)
+    low = found.value - math.hypot(x.value - x.low, y.high - y.value)
+    high = found.value + math.hypot(x.high - x.value, y.value - y.low)
+    return Estimate(found.value, max(-1.0, low), min(1.0, high), level, "two intervals, combined by MOVER", found.n)
 
 
 def auroc_of(known: ArrayLike, scores: ArrayLike) -> float:
@@ -335,8 +350,14 @@ def _boot(stat: Any, ranked: Ranked, **options: Any) -> Estimate:
     return resampled(weighted, ranked.known, **options)
 
 
+def _refuse_share(tpr: Any) -> None:
+    if not isinstance(tpr, int | float | np.number) or not 0 < tpr <= 1:
+        msg = f"tpr={tpr!r}: give the share of known rows to keep, above 0 and up to 1."
+        raise InputError(msg)
+
+
 def _right(correct: ArrayLike, n: int) -> NDArray[np.bool_]:
-    right = np.asarray(correct)
+    right = np.asarray(array_of(correct))
     if right.shape != (n,) or right.dtype.kind not in "biu":
         msg = f"correct has shape {right.shape} and type {right.dtype}: give one true or false for each of {n} rows."
         raise InputError(msg)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._detection.ranked import Ranked, area, average_precision, resampled, resampled_all, truth_of
+from trueneg.core._detection.ranked import (
+    Ranked,
+    area,
+    average_precision,
+    fewer,
+    resampled,
+    resampled_all,
+    truth_of,
+    widened,
+)
 from trueneg.core._detection.ranking import Seed, auroc
 from trueneg.core._intervals.inputs import vector_of
 from trueneg.core.errors import InputError
@@ -134,20 +144,22 @@ def attack_rates(
     AttackRates
         Where several types are nearly as bad, the worst one's interval says nothing of having been chosen.
     """
-    truth, s = truth_of(known), vector_of(scores, "scores")
+    truth, s = truth_of(known), vector_of(scores, "scores", finite=False)
     kinds = np.zeros(len(truth), np.int64) if types is None else np.asarray(types)
     if len(s) != len(truth) or kinds.shape != truth.shape:
         msg = f"known, scores and types need one entry a row: they have {len(truth)}, {len(s)} and {kinds.shape}."
         raise InputError(msg)
-    if not math.isfinite(float(threshold)) and not math.isinf(float(threshold)):
-        raise InputError("threshold is NaN: set it on validation rows, for example by eer_threshold.")
+    if not isinstance(threshold, Real) or math.isnan(threshold):
+        msg = f"threshold={threshold!r}: set it on validation rows, for example by eer_threshold."
+        raise InputError(msg)
     accepted = s >= float(threshold)
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
 
     def share(hit: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
         if groups is None:
             return wilson(int((hit & among).sum()), int(among.sum()), level=level)
-        return resampled(lambda w: _mean(hit, among, w), truth, **options)
+        few = len(np.unique(np.asarray(groups)[among])) if np.shape(groups) == truth.shape else None
+        return resampled(lambda w: _mean(hit, among, w), truth, few=few, **options)
 
     every = {k.item() if hasattr(k, "item") else k: ~truth & (kinds == k) for k in np.unique(kinds[~truth])}
     by_type = {k: share(accepted, among) for k, among in every.items()}
@@ -238,4 +250,8 @@ def novelty_report(
 
     options: dict[str, Any] = {"level": level, "n_boot": n_boot, "random_state": random_state}
     found = resampled_all(figures, ranked.known, groups=groups, **options)
-    return NoveltyReport(auroc(known, scores, level=level) if groups is None else found[0], *found[1:])
+    if groups is None:
+        found[0] = auroc(known, scores, level=level)
+        found[1] = widened(found[1], int((~ranked.known).sum()))
+    found[2] = widened(found[2], fewer(ranked.known, None if groups is None else np.asarray(groups)))
+    return NoveltyReport(*found)

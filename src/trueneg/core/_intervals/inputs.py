@@ -10,10 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from trueneg.core.errors import InputError
 
 
-def vector_of(x: ArrayLike, name: str, *, dtype: Any = np.float64) -> NDArray[Any]:
-    """One finite number an entry, shape (n,), n above 0; ``dtype=None`` keeps the type (float32 stays float32)."""
+def array_of(x: Any) -> Any:
+    """Return what NumPy can read: a tensor without its gradient, on the CPU, and of a type that NumPy has."""
+    if not hasattr(x, "detach"):
+        return x
+    x = x.detach().cpu()
+    return x.float() if str(x.dtype) == "torch.bfloat16" else x
+
+
+def vector_of(x: ArrayLike, name: str, *, dtype: Any = np.float64, finite: bool = True) -> NDArray[Any]:
+    """One number an entry, shape (n,), n above 0; ``dtype=None`` keeps the type (float32 stays float32).
+
+    Numbers must be finite, or, with ``finite=False``, not NaN.
+    """
     try:
-        a = np.asarray(x, dtype=dtype)
+        a = np.asarray(array_of(x), dtype=dtype)
     except (TypeError, ValueError):
         msg = f"{name} must hold numbers."
         raise InputError(msg) from None
@@ -26,8 +37,8 @@ def vector_of(x: ArrayLike, name: str, *, dtype: Any = np.float64) -> NDArray[An
     if a.size == 0:
         msg = f"{name} is empty: give at least one entry."
         raise InputError(msg)
-    if a.dtype.kind == "f" and not np.isfinite(a).all():
-        i = int(np.flatnonzero(~np.isfinite(a))[0])
+    if a.dtype.kind == "f" and (wrong := ~np.isfinite(a) if finite else np.isnan(a)).any():
+        i = int(np.flatnonzero(wrong)[0])
         msg = f"{name}[{i}] is {a[i]}: drop or repair rows with missing or infinite values first."
         raise InputError(msg)
     return a
