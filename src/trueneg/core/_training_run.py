@@ -72,7 +72,7 @@ class Run:
         if self.augment is not None:
             batch = self.augment(batch, self.draw)
         truth = self.target[rows].to(device)
-        out = self.outputs(batch)
+        out = computed(self.net, batch, self.how.precision)
         value = self.criterion(out, truth, rows)
         value = value.mean() if value.ndim else value
         told = float(value.detach())
@@ -87,15 +87,6 @@ class Run:
         classes = out.ndim == 2 and len(out) == len(truth)
         right = int((out.detach().argmax(1) == truth).sum()) if classes else 0
         self.sums = (self.sums[0] + told * len(rows), self.sums[1] + right, self.sums[2] + len(rows))
-
-    def outputs(self, batch: torch.Tensor) -> Any:
-        """Return what the network gives for a batch; in float32, whatever its products are in."""
-        if self.how.precision == "float32":
-            return self.net(batch)
-        if batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(batch.device.type, dtype=torch.bfloat16):
-            return self.net(batch).float()
 
     def keep(self) -> None:
         """Write a checkpoint, by the first of several processes."""
@@ -151,6 +142,16 @@ class Run:
         recipe = {key: value for key, value in asdict(self.how).items() if key not in left_out}
         shapes = [[key, list(value.shape)] for key, value in self.net.state_dict().items()]
         return {"recipe": recipe, "rows": len(self.target), "seed": self.seed, "net": shapes}
+
+
+def computed(net: Any, batch: torch.Tensor, precision: str) -> Any:
+    """Return what a network gives for a batch; of products in bfloat16 as float32."""
+    if precision == "float32":
+        return net(batch)
+    if batch.ndim == 4:
+        batch = batch.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(batch.device.type, dtype=torch.bfloat16):
+        return net(batch).float()
 
 
 def optimizer_of(how: Recipe, parameters: list[Any]) -> torch.optim.Optimizer:

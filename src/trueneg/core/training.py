@@ -13,13 +13,14 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._training_run import Run, optimizer_of
+from trueneg.core._training_run import Run, computed, optimizer_of
 from trueneg.core.devices import batch_of, device_of, through
 from trueneg.core.errors import InputError, missing_extra
 
@@ -31,6 +32,8 @@ except ModuleNotFoundError:
     missing_extra("torch", "vision")
 
 __all__ = ["History", "Recipe", "class_numbers", "crop_flip", "on_threads", "outputs", "pictures", "seeded", "train"]
+
+PRECISIONS = ("float32", "bfloat16")
 
 Progress = Callable[[str, int, int], None]
 Augment = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
@@ -106,7 +109,7 @@ class Recipe:
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 or more and below 1"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "above 0, or None"),
             ("threads", self.threads >= 1, "1 or more"),
-            ("precision", self.precision in ("float32", "bfloat16"), "'float32' or 'bfloat16'"),
+            ("precision", self.precision in PRECISIONS, "'float32' or 'bfloat16'"),
             ("checkpoint_every", self.checkpoint_every >= 0, "a number of steps, or 0"),
         ):
             if not ok:
@@ -220,7 +223,14 @@ def train(
     return run.history
 
 
-def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str = "cpu", batch_size: int = 512) -> Any:
+def outputs(
+    net: Callable[[torch.Tensor], torch.Tensor],
+    X: Any,
+    *,
+    device: str = "cpu",
+    batch_size: int | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> Any:
     """Return what a network, or a method of one such as ``net.features``, gives for all rows, as float32 (n, ...).
 
     Parameters
@@ -231,19 +241,32 @@ def outputs(net: Callable[[torch.Tensor], torch.Tensor], X: Any, *, device: str 
         As in :func:`train`.
     device : str, default="cpu"
         Where to compute.
-    batch_size : int, default=512
-        Rows at a time.
+    batch_size : int or None, default=None
+        Rows at a time; None: 128 pictures on the CPU, so that they stay in its cache, else 512.
+    precision : {"float32", "bfloat16"}, default="float32"
+        "bfloat16": products as in :class:`Recipe`, with three digits of each output; 3 times as fast for 32 channels on
+        a processor with matrix units.
 
     Returns
     -------
     ndarray of float32
+
+    Raises
+    ------
+    InputError
+        On rows that the network does not take, and another precision.
     """
+    if precision not in PRECISIONS:
+        msg = f"precision={precision!r}: give 'float32' or 'bfloat16'."
+        raise InputError(msg)
     images = pictures(X)
+    step = batch_size or (128 if images.ndim == 4 and torch.device(device).type == "cpu" else 512)
     if isinstance(net, nn.Module):
         net.to(device_of(device)).eval()
     with torch.inference_mode(), on_threads(1):
-        starts = range(0, len(images), batch_size)
-        found = [through(net, batch_of(net, images[i : i + batch_size], device)).float().cpu().numpy() for i in starts]
+        read = partial(computed, net, precision=precision)
+        batches = (batch_of(net, images[i : i + step], device) for i in range(0, len(images), step))
+        found = [through(read, batch).float().cpu().numpy() for batch in batches]
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
 

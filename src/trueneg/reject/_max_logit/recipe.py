@@ -280,10 +280,11 @@ def train_closed_set(
             criterion = ARPLLoss(_width(net, X), int(labels.max()) + 1)
         learner = _Features(net)
 
-    def logits(rows: Any) -> NDArray[np.float32]:
+    def logits(rows: Any, precision: Literal["float32", "bfloat16"] = "float32") -> NDArray[np.float32]:
+        read = outputs(learner, rows, device=device, precision=precision)
         if criterion is None:
-            return np.asarray(outputs(net, rows, device=device))
-        features = torch.as_tensor(outputs(learner, rows, device=device))
+            return np.asarray(read)
+        features = torch.as_tensor(read)
         with torch.no_grad():
             return np.asarray(criterion.cpu().logits(features).numpy())
 
@@ -291,7 +292,7 @@ def train_closed_set(
 
     def watch(epoch: int, _: nn.Module) -> None:
         if epoch % every == 0 or epoch == how.epochs:
-            inside, outside = logits(known[0]), logits(unknown)
+            inside, outside = logits(known[0], how.precision), logits(unknown, how.precision)
             marks = np.arange(len(inside) + len(outside)) < len(inside)
             both = np.concatenate([inside, outside])
             right = float((inside.argmax(1) == truth).mean())
