@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.jobs.audit.folds import drawn, grouped_folds
-from trueneg.jobs.audit.learners import fit_threads, linear_model
+from trueneg.jobs.audit.learners import boosting_model, fit_threads, linear_model
 from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
 if TYPE_CHECKING:
@@ -54,12 +54,11 @@ def out_of_fold(
 
 def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed: int) -> tuple[str, Any, Any]:
     """Boosting or a linear model, by log loss on a held-out part of at most 20,000 rows."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import log_loss
     from sklearn.model_selection import train_test_split
 
     def boosting() -> Any:
-        return HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
+        return boosting_model(codes[labelled], seed)
 
     def linear() -> Any:
         return linear_model(data.linear)

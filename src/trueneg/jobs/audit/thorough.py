@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trueneg.jobs.audit.folds import grouped_folds
-from trueneg.jobs.audit.learners import fit_threads, linear_model
+from trueneg.jobs.audit.learners import boosting_model, fit_threads, linear_model
 from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def thorough_out_of_fold(
     folds = max(2, min(FOLDS, smallest, len(np.unique(together[labelled]))))
     rounds = [grouped_folds(y, together[labelled], folds, random_state + r) for r in range(REPEATS)]
     found, first = {}, {}
-    for name, make, inputs in _families(data, n_classes):
+    for name, make, inputs in _families(data, codes[labelled], n_classes):
         sums = np.zeros((len(codes), n_classes), np.float32)
         for r, split in enumerate(rounds):
             say = f"{name}, round {r + 1} of {REPEATS}"
@@ -87,12 +87,11 @@ def thorough_out_of_fold(
     return proba, model, told
 
 
-def _families(data: Representation, n_classes: int) -> list[tuple[str, Callable[[int], Any], Any]]:
+def _families(data: Representation, y: np.ndarray, n_classes: int) -> list[tuple[str, Callable[[int], Any], Any]]:
     """Return the kinds of model that fit this table, each with what it learns from."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
 
     def boosting(seed: int) -> Any:
-        return lambda: HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=seed)
+        return lambda: boosting_model(y, seed)
 
     def linear(_: int) -> Any:
         return lambda: linear_model(data.linear)

@@ -84,17 +84,16 @@ class Learner:
 
     def fit(self, X: Any, y: NDArray[np.int64], weight: Any = None) -> Callable[[Any], NDArray[np.float64]]:  # noqa: N803
         """Train on rows X with codes (m,) and weights (m,); return the function that predicts (m, K)."""
-        from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.exceptions import ConvergenceWarning
 
-        from trueneg.jobs.audit.learners import linear_model
+        from trueneg.jobs.audit.learners import boosting_model, linear_model
 
         kept = np.ones(len(y), bool) if weight is None else np.asarray(weight) > 0
         if len(np.unique(y[kept])) < 2:
             raise OneClassLeft("one class only is left to train on")
         inputs = self.expand(X)
         if self.kind == "boosting":
-            model: Any = HistGradientBoostingClassifier(max_iter=100, early_stopping=False, random_state=self.seed)
+            model: Any = boosting_model(y[kept], self.seed)
         else:
             model = linear_model(inputs)
         with warnings.catch_warnings():
