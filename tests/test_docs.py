@@ -150,3 +150,19 @@ def test_nav_and_pages_agree():
     named = set(re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
     there = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
     assert named == there
+
+
+def test_every_system_and_every_extra_is_reached_from_a_trouble():
+    """Who has a trouble finds the system for it on one page, and what to install: none is left out."""
+    page = (ROOT / "docs" / "choose.md").read_text(encoding="utf-8")
+    systems = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs" / "systems").glob("*.md")}
+    assert systems - set(re.findall(r"\]\((systems/\w+\.md)", page)) == set()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {extra for extra in extras if f"`{extra}`" not in page} == set()
+
+
+def test_links_of_the_pages_that_no_build_reads_lead_somewhere():
+    """The strict build holds the links of docs/; the README and the rooms' READMEs are read in the repository."""
+    for page in [path for path in PAGES if path.name == "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (_name(page), target)
