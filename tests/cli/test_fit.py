@@ -78,7 +78,9 @@ def test_the_page_shows_measured_rules(folder, run):
     assert "<script>alert" not in render(stored)
     bayes = run("report", "bayes", cwd=folder)
     assert bayes.returncode == 0
-    assert "no rules to show" in (folder / "bayes" / "report.html").read_text(encoding="utf-8")
+    page = (folder / "bayes" / "report.html").read_text(encoding="utf-8")
+    assert ">Classes</h2>" in page
+    assert all(f">{part}</h2>" not in page for part in ("Threshold", "Scores", "How to read this"))
 
 
 def test_a_model_holds_no_pickle_and_is_the_same_for_any_number_of_threads(folder):

@@ -47,6 +47,29 @@ def page_of_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
+@pytest.fixture(scope="session")
+def page_of_rejecter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fit a rejecter whose classes and label are hostile, beside rows of no class, and draw its page."""
+    from trueneg.jobs.fit import fit
+    from trueneg.jobs.fit.model import described
+    from trueneg.jobs.fit.run import Reading
+    from trueneg.report.model import render
+
+    folder = tmp_path_factory.mktemp("rejecter")
+    rng = np.random.default_rng(0)
+    kinds = [f"one {HOSTILE}", "two", "odd"]
+    with (folder / "data.csv").open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["x0", "x1", "x2", f"kind {HOSTILE}"])
+        for k in rng.integers(0, 3, 600):
+            out.writerow([*(rng.normal(size=3) + (0, 4, 8)[k]), kinds[k]])
+    model = fit("mahalanobis", folder / "data.csv", reading=Reading(label=f"kind {HOSTILE}", unknown="odd"))
+    model.save(folder / "model")
+    page = folder / "report.html"
+    page.write_text(render(described(folder / "model")), encoding="utf-8")
+    return page
+
+
 @pytest.fixture
 def visit(open_page: Callable[..., Page], page_of_model: Path) -> Callable[..., Page]:
     """Open the page; errors and requests are kept."""
@@ -102,3 +125,27 @@ def test_it_can_be_read_by_all(visit: Callable[..., Page], contrast: str, axe: C
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate(contrast) == []
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_rejecter_shows_its_threshold_scores_and_classes(
+    open_page: Callable[..., Page], page_of_rejecter: Path, contrast: str, axe: Callable[..., list], width: int
+) -> None:
+    """A model without rules shows what it has: three sections, none empty, safe, to be read by all, not sideways."""
+    page = open_page(page_of_rejecter, width=width, color_scheme="light", bypass_csp=True)
+    assert page.locator("main h2").all_inner_texts() == ["Threshold", "Scores", "Classes"]
+    assert page.evaluate("window.taken") is None
+    assert page.locator("main section").first.inner_text().count("[") == 1  # the rate, with its interval
+    assert page.locator(".drawing svg [aria-roledescription='bar']").count() > 10
+    rows = [
+        row.locator("td").all_inner_texts() for row in page.locator("main > section").last.locator("tbody tr").all()
+    ]
+    assert [row[0] for row in rows] == [f"one {HOSTILE}", "two", "none of the classes"]
+    assert all("[" in cell for row in rows[:2] for cell in row[2:])
+    wide, room = page.evaluate("[document.scrollingElement.scrollWidth, document.scrollingElement.clientWidth]")
+    assert wide <= room
+    assert axe(page) == []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(contrast) == []
+    assert (page.errors, page.asked) == ([], [page.url])  # type: ignore[attr-defined]

@@ -328,6 +328,31 @@ def test_histogram_counts_everything(values):
     assert (f"{len(values) - finite} values" in figure["caption"]) == (finite < len(values))
 
 
+_SOME = st.lists(st.floats(-1e200, 1e200), min_size=1, max_size=40)
+
+
+@given(_SOME, _SOME)
+@settings(max_examples=40, deadline=None)
+def test_two_groups_back_to_back_count_everything(above, below):
+    """Each group's values are in the bins once, its bars add up to all of it, and lie on its side of the line."""
+    figure = figures.mirrored(above, below, names=("<b>known</b>", "other"), title="t", id="m", bins=7)
+    assert sum(row[2] for row in figure["table"]["rows"]) == len(above)
+    assert sum(row[3] for row in figure["table"]["rows"]) == len(below)
+    bars = figure["spec"]["data"]["values"]
+    assert np.isclose(sum(bar["share"] for bar in bars if bar["upper"]), 1)
+    assert np.isclose(sum(bar["share"] for bar in bars if not bar["upper"]), -1)
+
+
+def test_two_groups_back_to_back_are_drawn():
+    """Names stay text, and a group without a number is refused."""
+    figure = figures.mirrored([1.0, 1e17], [3.0], names=("<b>a</b>", "${x}"), title="t", id="m", rule=2.0)
+    drawn = svg(figure["spec"], label="x", prefix="p")
+    assert "&lt;b&gt;a&lt;/b&gt;" in drawn
+    assert "${x}" in drawn
+    with pytest.raises(InputError, match="two groups"):
+        figures.mirrored([], [1.0], names=("a", "b"), title="t", id="m")
+
+
 @pytest.mark.parametrize(
     "name", ['a"b\\', "x'];alert(1);//", "<b>", "", "0", "very " * 40, "\x00\x1b", "\ud800", "λ 中 🙂", "${datum}"]
 )

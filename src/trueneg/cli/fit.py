@@ -107,6 +107,7 @@ def fit(
     from trueneg.jobs.fit.run import Reading
     from trueneg.jobs.fit.run import fit as run_fit
     from trueneg.jobs.fit.stream import recalibrate as run_again
+    from trueneg.reject import Threshold
 
     log, console = Console(stderr=True), Console()
     with _progress(log) as update:
@@ -129,6 +130,9 @@ def fit(
         say(line)
     for what, figure in about["figures"].items():
         say(f"{what} on rows held out: {Estimate(**figure)}")
+    threshold = about.get("threshold")
+    if threshold is not None and threshold["rates"]:
+        say(f"threshold {Threshold.from_dict(threshold)}")
     for line in (about["readability"], *about["told"]):
         if line:
             say(line)

@@ -15,6 +15,7 @@ from trueneg.report._figures.spec import (
     DASHES,
     MAX_MARKS,
     axis_of,
+    corner_layer,
     line_layers,
     made_figure,
     named_rows,
@@ -23,7 +24,7 @@ from trueneg.report._figures.spec import (
 )
 from trueneg.report._figures.words import number_of, partly, same_length, text_of, thinned, worded, worded_point
 
-__all__ = ["MAX_MARKS", "bar", "forest", "histogram", "line"]
+__all__ = ["MAX_MARKS", "bar", "forest", "histogram", "line", "mirrored"]
 
 
 def bar(
@@ -185,12 +186,7 @@ def histogram(
     bins = max(1, min(int(bins), 200))
     counts, edges = np.zeros(0, dtype=np.int64), np.zeros(1)
     if finite.size:
-        first, last = float(finite.min()), float(finite.max())
-        size = max(abs(first), abs(last))
-        if last - first <= 1e-9 * size or last == first:
-            # All the same value, up to rounding: bins around it, wide enough to differ in float64.
-            first, last = first - max(0.5, 0.01 * size), last + max(0.5, 0.01 * size)
-        counts, edges = np.histogram(finite, bins=bins, range=(first, last))
+        counts, edges = np.histogram(finite, bins=bins, range=_span(finite))
     rows = [[float(edges[i]), float(edges[i + 1]), int(counts[i])] for i in range(len(counts))]
     data = [{"from": a, "to": b, "count": c, "say": f"{worded(a)} to {worded(b)}: {worded(c)}"} for a, b, c in rows]
     layers: list[dict[str, Any]] = [
@@ -210,6 +206,86 @@ def histogram(
     if dropped:
         caption = f"{caption} {dropped} values that are not finite are left out.".strip()
     return made_figure(id, title, caption, spec_of(data, height=200, layer=layers), ["from", "to", "count"], rows)
+
+
+def _span(values: Any) -> tuple[float, float]:
+    """Return where bins begin and end."""
+    first, last = float(values.min()), float(values.max())
+    size = max(abs(first), abs(last))
+    if last - first <= max(1e-9 * size, 1e-300):
+        # All the same value, up to rounding: bins around it, wide enough to differ. Below 1e-300 floats lie too wide.
+        first, last = first - max(0.5, 0.01 * size), last + max(0.5, 0.01 * size)
+    return first, last
+
+
+def mirrored(
+    above: Sequence[float],
+    below: Sequence[float],
+    *,
+    names: tuple[str, str],
+    title: str,
+    id: str,  # noqa: A002
+    caption: str = "",
+    bins: int = 30,
+    value: str = "value",
+    rule: float | None = None,
+    rule_label: str = "",
+) -> dict[str, Any]:
+    """Draw two groups of values back to back, over the same bins: the share of each group in a bin.
+
+    Parameters
+    ----------
+    above, below
+        Finite numbers, shape (n,) and (m,), one or more each.
+    names
+        What the groups are called, the upper one first.
+    title, id, caption, bins, value, rule, rule_label
+        As in `histogram`.
+
+    Returns
+    -------
+    dict
+        ``{id, title, caption, spec, table}``; the table holds counts.
+    """
+    import numpy as np
+
+    groups = [np.asarray(part, dtype=np.float64).ravel() for part in (above, below)]
+    if any(not part.size or not np.isfinite(part).all() for part in groups):
+        raise InputError("two groups back to back need one finite number or more each; draw a histogram of one.")
+    both = np.concatenate(groups)
+    edges = np.histogram_bin_edges(both, bins=max(1, min(int(bins), 200)), range=_span(both))
+    counts = [np.histogram(part, edges)[0] for part in groups]
+    data = [
+        {
+            "from": float(edges[i]),
+            "to": float(edges[i + 1]),
+            "share": sign * float(own[i]) / len(part),
+            "upper": sign > 0,
+            "say": f"{name}, {worded(edges[i])} to {worded(edges[i + 1])}: {own[i] / len(part):.1%}",
+        }
+        for name, part, own, sign in zip(map(text_of, names), groups, counts, (1, -1), strict=True)
+        for i in range(len(own))
+        if own[i]
+    ]
+    y = axis_of("share", "share of rows", zero=True)
+    y["axis"] |= {"labelExpr": "format(abs(datum.value), '.0%')"}
+    layers: list[dict[str, Any]] = [
+        {
+            "mark": {"type": "bar", "binSpacing": 1, "fill": "currentColor"},
+            "encoding": {
+                "x": {**axis_of("from", value, zero=False), "bin": {"binned": True}},
+                "x2": {"field": "to"},
+                "y": y,
+                "opacity": {"condition": {"test": "datum.upper", "value": 0.85}, "value": 0.45},
+                "description": {"field": "say", "type": "nominal"},
+            },
+        },
+        *(corner_layer(name, upper=i == 0) for i, name in enumerate(names)),
+    ]
+    if rule is not None:
+        layers.append(rule_layer(float(rule), rule_label or worded(rule)))
+    rows = [[float(a), float(b), int(n), int(m)] for a, b, n, m in zip(edges[:-1], edges[1:], *counts, strict=True)]
+    return made_figure(id, title, caption, spec_of(data, height=240, layer=layers), ["from", "to", *names], rows)
 
 
 def forest(

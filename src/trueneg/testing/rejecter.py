@@ -245,7 +245,7 @@ def check_no_rows(rejecter: Any, *, one_class: bool = False) -> None:
 
 
 def check_tensors(rejecter: Any, *, one_class: bool = False) -> None:
-    """Tensors are answered by tensors of the same values, labels by what labels were; without torch nothing is checked."""
+    """Tensors are answered by tensors of the same values, labels by what labels were; without torch it asks nothing."""
     try:
         import torch
     except ModuleNotFoundError:

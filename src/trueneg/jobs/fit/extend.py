@@ -13,6 +13,7 @@ from trueneg.data.readers import one_line
 from trueneg.jobs.fit.kinds.base import told_of
 from trueneg.jobs.fit.model import Model
 from trueneg.jobs.fit.run import Progress, Reading, codes_of, roles_of
+from trueneg.jobs.fit.shown import nothing_measured
 from trueneg.jobs.fit.source import labelled
 
 __all__ = ["extend"]
@@ -61,7 +62,7 @@ def extend(
     model.classes = every
     about = model.about
     about["rows"] += len(rows)
-    about["figures"] = {}  # measured before there were these classes
+    about |= {"figures": {}, **nothing_measured()}  # measured before there were these classes
     about["told"] = [
         f"{len(fresh)} new classes of {len(rows):,} rows from {one_line(path)}",
         *_leaning(model, fresh, places),

@@ -18,9 +18,10 @@ from trueneg.data.sniff import Roles, roles
 from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of, settings_of
-from trueneg.jobs.fit.kinds.base import Kind, Setting, told_of
+from trueneg.jobs.fit.kinds.base import Answer, Kind, Setting, told_of
 from trueneg.jobs.fit.model import Columns, Model, Reader
 from trueneg.jobs.fit.pixels import Pixels
+from trueneg.jobs.fit.shown import measured_of, nothing_measured, threshold_of
 from trueneg.jobs.fit.source import EMBEDDING, FILE, LABEL, labelled, without_labels
 
 __all__ = ["Reading", "codes_of", "fit", "roles_of"]
@@ -324,6 +325,7 @@ def _measure(
     about = model.about
     figures: dict[str, Any] = {}
     about["figures"], about["rules"], about["readability"] = figures, [], None
+    about |= {"threshold": threshold_of(model.fitted), **nothing_measured()}
     known = np.asarray(model.classes, dtype=object)
     if len(judged):
         answer = model.answer(table.arrow.take(judged), home)
@@ -340,8 +342,11 @@ def _measure(
             figures[name] = wilson(int(right.sum()), len(right))
             often = int(np.bincount(codes[judged]).max())
             figures["the most frequent class alone"] = wilson(often, len(right))
+        answers = [answer]
         if model.fitted.rejects and model.fitted.familiar is None:
-            figures.update(_rejected(model, answer, table, strange, home))
+            answers += [model.answer(table.arrow.take(strange), home)] if len(strange) else []
+            figures.update(_rejected(*answers))
+        about |= measured_of(model.fitted, model.classes, answers, codes[judged])
     about["figures"] = {name: found.to_dict() for name, found in figures.items()}
     if model.head != "tsetlin":
         return
@@ -371,11 +376,7 @@ def _alarms(said: NDArray[Any], truth: NDArray[Any], normal: Any) -> dict[str, A
     return found
 
 
-def _rejected(model: Model, answer: Any, table: Table, strange: NDArray[np.int64], home: Path) -> dict[str, Any]:
-    unknown = answer.labels == model.fitted.unknown_among(model.classes)
-    found = {"rows of known classes rejected": wilson(int(unknown.sum()), len(unknown))}
-    if len(strange):
-        other = model.answer(table.arrow.take(strange), home)
-        away = other.labels == model.fitted.unknown_among(model.classes)
-        found["rows of no class rejected"] = wilson(int(away.sum()), len(away))
-    return found
+def _rejected(*answers: Answer) -> dict[str, Any]:
+    names = ("rows of known classes rejected", "rows of no class rejected")
+    away = ((answer.labels == answer.unknown) for answer in answers)
+    return {name: wilson(int(own.sum()), len(own)) for name, own in zip(names, away, strict=False)}

@@ -17,6 +17,7 @@ from trueneg.data.times import Clock
 from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.kinds.base import Kind, told_of
 from trueneg.jobs.fit.model import Model
+from trueneg.jobs.fit.shown import nothing_measured, threshold_of
 from trueneg.jobs.fit.source import EMBEDDING, FILE, Source, open_source
 
 __all__ = ["Watch", "predict", "recalibrate"]
@@ -61,7 +62,7 @@ def recalibrate(name: str, path: Path, folder: Path) -> Model:
     rejecter.recalibrate_scores(np.concatenate(scores))
     told = model.fitted.calibrate(None, np.empty(0, np.int64), model.classes)
     model.about["told"] = [told, f"threshold set on {one_line(path)}", *told_of(gaps, rows)]
-    model.about["figures"] = {}
+    model.about |= {"figures": {}, "threshold": threshold_of(model.fitted), **nothing_measured()}
     return model
 
 

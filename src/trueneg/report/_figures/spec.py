@@ -109,6 +109,18 @@ def line_layers(
     return layers
 
 
+def corner_layer(words: str, *, upper: bool) -> dict[str, Any]:
+    """Write a name inside the plot: at the top on the left, or at the bottom on the right."""
+    text = {"type": "text", "fontSize": 13, "fontWeight": "bold", "fill": "currentColor", "aria": False}
+    side = {"align": "left", "baseline": "top"} if upper else {"align": "right", "baseline": "bottom"}
+    x, y = ({"value": 6}, {"value": 4}) if upper else ({"value": "width"}, {"value": "height"})
+    return {
+        "data": {"values": [{"words": text_of(words)}]},
+        "mark": {**text, **side},
+        "encoding": {"x": x, "y": y, "text": {"field": "words", "type": "nominal"}},
+    }
+
+
 def rule_layer(at: float, words: str) -> dict[str, Any]:
     x = {"field": "at", "type": "quantitative"}
     text = {"type": "text", "align": "center", "fontSize": 13, "fill": "currentColor", "aria": False}

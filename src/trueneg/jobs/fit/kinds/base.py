@@ -120,7 +120,7 @@ class Kind:
         raise NotImplementedError
 
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
-        """Set the threshold on rows not learned from; return what to tell of it."""
+        """Set the threshold on rows not learned from; return what to tell beside it and its rates."""
         return ""
 
     def answer(self, X: Any, classes: list[str]) -> Answer:

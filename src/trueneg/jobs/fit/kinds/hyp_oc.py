@@ -65,7 +65,7 @@ class HypOc(Kind):
             raise InputError(msg)
         self.model.calibrate(own, target_tpr=self.setting.keep)
         self.threshold = float(self.model.threshold_)
-        return f"threshold {self.model.threshold_}"
+        return ""
 
     def calibrate_videos(self, X: Any, y: NDArray[np.int64], videos: NDArray[Any], classes: list[str]) -> str:
         """Set the threshold of whole videos likewise, on the mean scores of their frames."""

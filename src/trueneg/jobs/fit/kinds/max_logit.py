@@ -67,7 +67,7 @@ class MaxLogit(Kind):
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold so that the share of known rows to keep is kept."""
         self.model.calibrate(self._rows(X), target_tpr=self.setting.keep)
-        return f"threshold {self.model.threshold_}"
+        return ""
 
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return the class of the largest logit, or that it is none, and the score."""
