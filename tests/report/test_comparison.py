@@ -99,6 +99,30 @@ def test_the_terminal_shows_every_remedy_and_obeys_no_text(compared, hostile):
     assert "Resampling" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_name_is_cut_in_a_narrow_terminal(compared, width):
+    """A remedy's name and verdict are read whole at any width: they are what is typed next."""
+    out = io.StringIO()
+    terminal(compared.report, Console(file=out, width=width, force_terminal=False))
+    text = out.getvalue()
+    assert "…" not in text
+    for cells in compared.report["tables"][0]["rows"]:
+        for cell in cells:
+            assert cell in text
+    tables = [
+        line for line in text.splitlines() if any(cells[2] in line for cells in compared.report["tables"][0]["rows"])
+    ]
+    assert (
+        len(
+            {
+                line.index(cells[2]) + len(cells[2])
+                for line, cells in zip(tables, compared.report["tables"][0]["rows"], strict=False)
+            }
+        )
+        == 1
+    )
+
+
 def test_saved_files(compared, tmp_path):
     """Both files lie in the folder, and the page can be drawn again from the JSON alone."""
     folder = compared.save(tmp_path / "out")

@@ -85,7 +85,6 @@ def terminal(report: Mapping[str, Any], console: Console) -> None:
     console
         A rich console; its width and file are respected.
     """
-    from rich.table import Table
     from rich.text import Text
 
     data = _visible(clean(report))
@@ -104,14 +103,7 @@ def terminal(report: Mapping[str, Any], console: Console) -> None:
     for text in setup["said"]:
         line(f"- {text}")
     console.print()
-    first = data["tables"][0]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for j, name in enumerate(first["columns"]):
-        table.add_column(Text(name), no_wrap=j > 1, justify="left" if j < 2 else "right")
-    for cells in first["rows"]:
-        style = _STYLES.get(cells[1], "")
-        table.add_row(*(Text(c, style=style if j == 1 else "") for j, c in enumerate(cells)))
-    console.print(table)
+    _rows(data["tables"][0], console)
     for row in data["remedies"]:
         if row["status"] != "done" and row["reason"]:
             line(f"{row['title']}: {row['reason']}", "dim" if row["status"] == "not run" else "yellow")
@@ -122,3 +114,22 @@ def terminal(report: Mapping[str, Any], console: Console) -> None:
     console.print()
     if data["next"]:
         line(f"Next: {data['next']}", "bold", keep=True)
+
+
+def _rows(table: Mapping[str, Any], console: Console) -> None:
+    """Show a table of remedies; where it is wider than the terminal each name has a line of its own, uncut."""
+    from rich.text import Text
+
+    lines = [table["columns"], *table["rows"]]
+    widths = [max(len(cells[j]) for cells in lines) for j in range(len(table["columns"]))]
+    wide = sum(widths) + 2 * len(widths) - 2 <= console.width
+    first = 0 if wide else 1
+    for number, cells in enumerate(lines):
+        shown = Text() if wide else Text("  ")
+        for j, (cell, width) in enumerate(list(zip(cells, widths, strict=True))[first:], first):
+            style = "dim" if number == 0 else _STYLES.get(cell, "") if j == 1 else ""
+            shown.append(cell.ljust(width) if j < 2 else cell.rjust(width), style=style)
+            shown.append("  " if j < len(cells) - 1 else "")
+        if not wide:
+            console.print(Text(cells[0], style="dim" if number == 0 else ""), soft_wrap=True, highlight=False)
+        console.print(shown, soft_wrap=True, highlight=False)
