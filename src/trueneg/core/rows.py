@@ -68,7 +68,7 @@ def checked_rows(estimator: Any, X: Any, y: Any = "no_validation", *, reset: boo
     reset : bool
         Whether they are set.
     **options
-        More for ``validate_data``, another ``dtype`` among them.
+        More for ``validate_data``, another ``dtype`` among them; ``ensure_all_finite="allow-nan"`` lets gaps through.
 
     Raises
     ------
@@ -77,9 +77,10 @@ def checked_rows(estimator: Any, X: Any, y: Any = "no_validation", *, reset: boo
     ValueError
         Of scikit-learn, on what else does not fit.
     """
-    given = {"dtype": [np.float64, np.float32], **options}
+    given = {"dtype": [np.float64, np.float32], "ensure_all_finite": False, **options}
     if reset and not isinstance(y, str):
         note_labels(estimator, y)
-    found = validate_data(estimator, array_of(X), array_of(y), reset=reset, ensure_all_finite=False, **given)
-    refuse_not_finite(found[0] if isinstance(found, tuple) else found)
+    found = validate_data(estimator, array_of(X), array_of(y), reset=reset, **given)
+    if not given["ensure_all_finite"]:
+        refuse_not_finite(found[0] if isinstance(found, tuple) else found)
     return found

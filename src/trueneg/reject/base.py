@@ -161,9 +161,9 @@ class BaseRejecter(BaseEstimator):  # type: ignore[misc]
         unknown_of(self.classes_, self.unknown_label)  # refused before anything is learned
         return place.reshape(-1).astype(np.int64)
 
-    def _rows(self, X: Any, *, reset: bool = False, dtype: Any = "numeric") -> NDArray[Any]:
-        """Return X as finite numbers (n, d), of the width of ``fit`` unless ``reset``; no row at all but in ``fit``."""
-        rows: NDArray[Any] = checked_rows(self, X, reset=reset, dtype=dtype, ensure_min_samples=int(reset))
+    def _rows(self, X: Any, *, reset: bool = False, **options: Any) -> NDArray[Any]:
+        """Return X as finite floats (n, d), of the width of ``fit`` unless ``reset``; no row at all but in ``fit``."""
+        rows: NDArray[Any] = checked_rows(self, X, reset=reset, ensure_min_samples=int(reset), **options)
         return rows
 
     def _threshold(self) -> Threshold:

@@ -40,13 +40,11 @@ def checked_labels(y: ArrayLike, rows: Any) -> NDArray[Any]:
     ValueError
         Of scikit-learn: on another shape or length, or numbers that are no classes.
     """
-    given: Any = array_of(y)
-    # NumPy makes texts of a list with a text in it: None and 1 would be classes "None" and "1".
-    raw = np.asarray(given, dtype=object if isinstance(given, list | tuple) else None)
+    raw = _raw(y)
     _refuse_missing(raw)
     if raw.dtype.kind == "O" and len({isinstance(v, str) for v in raw.ravel().tolist()}) > 1:
         raise InputError("y mixes texts and other labels: 1 and '1' would become one class; use one type of label.")
-    labels = np.asarray(column_or_1d(np.asarray(given) if isinstance(given, list | tuple) else raw, warn=True))
+    labels = np.asarray(column_or_1d(np.asarray(y) if isinstance(y, list | tuple) else raw, warn=True))
     check_consistent_length(rows, labels)
     check_classification_targets(labels)
     return labels
@@ -61,8 +59,7 @@ def are_known(y: ArrayLike, n: int, classes: NDArray[Any]) -> NDArray[np.bool_]:
         On another length, a label that is missing (such a row is neither known nor unknown), or texts where classes
         are numbers and the other way round.
     """
-    given: Any = array_of(y)
-    labels = np.asarray(given, dtype=object if isinstance(given, list | tuple) else None)
+    labels = _raw(y)
     if labels.shape != (n,):
         msg = f"X has {n} rows and y has shape {labels.shape}: give one label a row."
         raise InputError(msg)
@@ -140,6 +137,11 @@ def say_unknown(labels: NDArray[Any], unknown: NDArray[np.bool_], classes: NDArr
     out = labels.copy()
     out[unknown] = label
     return out
+
+
+def _raw(y: ArrayLike) -> NDArray[Any]:
+    # NumPy makes texts of a list with a text in it: None and 1 would be classes "None" and "1".
+    return np.asarray(array_of(y), dtype=object if isinstance(y, list | tuple) else None)
 
 
 def _refuse_missing(labels: NDArray[Any]) -> None:

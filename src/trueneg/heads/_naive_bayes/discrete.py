@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from trueneg.core.class_stats import merge_labels
 from trueneg.core.errors import InputError
-from trueneg.core.rows import array_of, as_given, labels_as_given, note_labels
+from trueneg.core.rows import as_given, checked_rows, labels_as_given
 from trueneg.heads._naive_bayes.gaussian import class_priors, softmax
 
 __all__ = ["DiscreteNaiveBayes"]
@@ -86,9 +86,7 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
         if not (np.isfinite(self.alpha) and self.alpha > 0):
             msg = f"alpha={self.alpha!r}: give a number above 0; 1 is usual."
             raise InputError(msg)
-        if reset:
-            note_labels(self, y)
-        rows, y = validate_data(self, array_of(X), array_of(y), reset=reset)
+        rows, y = checked_rows(self, X, y, reset=reset, dtype="numeric")
         check_classification_targets(y)
         w = np.ones(len(rows)) if weight is None else np.asarray(weight, np.float64)
         w = np.full(len(rows), float(w)) if w.ndim == 0 else w
@@ -148,7 +146,7 @@ class DiscreteNaiveBayes(ClassifierMixin, BaseEstimator):
 
     def _joint(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "categories_")
-        rows: NDArray[Any] = validate_data(self, array_of(X), reset=False)
+        rows: NDArray[Any] = checked_rows(self, X, reset=False, dtype="numeric")
         step = max(256, _BLOCK // max(1, rows.shape[1]))
         return np.concatenate([self._scores(rows[i : i + step]) for i in range(0, len(rows), step)])
 

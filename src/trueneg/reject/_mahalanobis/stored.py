@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -45,10 +47,8 @@ def _json(value: Any) -> Any:
 
 def detector_of(kind: type[Any], state: Any, net: Any) -> Any:
     """Return a detector of this class; InputError where the arrays are none."""
-    try:
-        about = json.loads(str(state["about"]))
-        if about["schema"] != _SCHEMA:
-            raise KeyError("schema")
+    with _reading("detector"):
+        about = _about(state, _SCHEMA)
         if (about["widths"] is None) != (net is not None):
             more = "give net=" if net is None else "leave net out"
             msg = f"this detector was {'' if net is None else 'not '}learned with a network: {more}."
@@ -67,11 +67,6 @@ def detector_of(kind: type[Any], state: Any, net: Any) -> Any:
         found.classes_ = found.stats_[0].classes
         found.n_features_in_ = sum(s.n_features for s in found.stats_)
         _restore_threshold(found, about["threshold"])
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        msg = f"this is no stored detector ({type(error).__name__}): fit it again, and store it with to_state."
-        raise InputError(msg) from error
     return found
 
 
@@ -93,10 +88,8 @@ def ensemble_state_of(model: Any) -> dict[str, NDArray[Any]]:
 
 def ensemble_of(kind: type[Any], state: Any, net: Any, base: type[Any], layers: type[Any]) -> Any:
     """Return an ensemble of this class; InputError where the arrays are none."""
-    try:
-        about = json.loads(str(state["about"]))
-        if about["schema"] != _ENSEMBLE:
-            raise KeyError("schema")
+    with _reading("ensemble"):
+        about = _about(state, _ENSEMBLE)
         own = {name.removeprefix("base/"): state[name] for name in state if name.startswith("base/")}
         fitted = detector_of(base, own, net)
         found = kind(fitted, **about["params"])
@@ -107,12 +100,26 @@ def ensemble_of(kind: type[Any], state: Any, net: Any, base: type[Any], layers: 
             setattr(found.model_, name, np.asarray(state[name]))
         found.model_.bias, found.weights_ = float(about["bias"]), found.model_.weights
         _restore_threshold(found, about["threshold"])
+    return found
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Say in a line that arrays are not what they should be."""
+    try:
+        yield
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
-        msg = f"this is no stored ensemble ({type(error).__name__}): fit it again, and store it with to_state."
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        msg = f"this is no stored {what} ({type(error).__name__}): fit it again, and store it with to_state."
         raise InputError(msg) from error
-    return found
+
+
+def _about(state: Any, schema: str) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads(str(state["about"]))
+    if about["schema"] != schema:
+        raise KeyError("schema")
+    return about
 
 
 def _written(about: dict[str, Any]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from trueneg.core.errors import InputError
 from trueneg.core.rows import array_of, as_given, note_labels
@@ -230,13 +230,10 @@ class OpenSetClassifier(BaseRejecter):
     def _taken(self, X: Any, *, reset: bool = False) -> Any:
         """Return rows of numbers, checked; others as they are, for the classifier to check."""
         if not self._is_network():
-            nan = hasattr(self.estimator, "__sklearn_tags__") and get_tags(self.estimator).input_tags.allow_nan
             if not _numbers(X):
                 return X.tocsr() if issparse(X) else X  # rows of any sparse form can then be picked
-            if not nan:
-                return self._rows(X, reset=reset, dtype=[np.float64, np.float32])
-            options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "ensure_min_samples": int(reset)}
-            return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], **options)
+            nan = hasattr(self.estimator, "__sklearn_tags__") and get_tags(self.estimator).input_tags.allow_nan
+            return self._rows(X, reset=reset, **({"ensure_all_finite": "allow-nan"} if nan else {}))
         rows = np.asarray(array_of(X))
         if rows.dtype.kind not in "biuf" or rows.ndim < 2 or not np.isfinite(rows).all():
             msg = f"X has shape {rows.shape} and type {rows.dtype}: a network takes finite numbers of shape (n, ...)."

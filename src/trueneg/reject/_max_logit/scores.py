@@ -114,7 +114,7 @@ class _LogitDetector(BaseRejecter):
         return model
 
     def _logits(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
-        rows = self._rows(X, reset=reset, dtype=[np.float64, np.float32])
+        rows = self._rows(X, reset=reset)
         if rows.shape[1] < 2:
             msg = (
                 f"X has {rows.shape[1]} feature(s), and logits have a column for each of 2 classes or more: of a "
