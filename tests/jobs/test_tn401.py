@@ -62,7 +62,7 @@ def _digits():
 def test_planted_rows_of_a_held_out_class_rank_first(data):
     """Protects the order: over held-out classes its mean AUROC is above that of the nearest row alone."""
     from trueneg.jobs.audit.checks import tn401_unfamiliar as check
-    from trueneg.jobs.audit.checks._familiar import scores_of
+    from trueneg.jobs.audit.checks._familiar import reach_of
 
     X, y = data()
     new, old = [], []
@@ -78,11 +78,9 @@ def test_planted_rows_of_a_held_out_class_rank_first(data):
         nearest = context.neighbors
         embedding = context.data.embedding
         one = check._similarity(embedding, np.arange(len(rows)), nearest[:, 0])
-        reach = check._similarity(embedding, np.arange(len(rows)), check._last(nearest))
-        both = check._log_rank(reach) + check._log_rank(scores_of(context))
         old.append(roc_auc_score(truth, -one))
-        new.append(roc_auc_score(truth, -both))
-    assert np.mean(new) > np.mean(old) + 0.03
+        new.append(roc_auc_score(truth, -reach_of(context, np.arange(len(rows)))))
+    assert np.mean(new) > np.mean(old) + 0.1
 
 
 def test_rows_from_elsewhere_are_told_with_threshold_and_command():
@@ -99,11 +97,43 @@ def test_rows_from_elsewhere_are_told_with_threshold_and_command():
     found = check.run(_context(X, codes))
     assert found.status == "advice"
     assert set(range(6)) <= set(found.rows)
-    assert found.message.count("keeps 0.99") == 2
+    assert found.message.count("keeps 0.99") == 3
     assert "of the 50 rows without a label they refuse" in found.message
     assert "0.50 [0.37, 0.63] by the distance score" in found.message  # 25 of 50 were put far away
     assert found.command == "trueneg fit mahalanobis data.csv --label label --keep 0.99 --out model"
     assert found.estimate.low > 0
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_foreign_rows_that_came_together_are_told(labelled):
+    """Protects against another source: its rows are each other's nearest, and the spread is learned from them too."""
+    from trueneg.jobs.audit.checks import tn401_unfamiliar as check
+
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, 900)
+    X = rng.normal(size=(900, 30)) + 8 * np.eye(30)[codes] + 8 * np.eye(30)[codes + 3]
+    X[:25] = 0.2 * rng.normal(size=(25, 30)) + 8 * np.eye(30)[10] - 4 * np.eye(30)[:6].sum(axis=0)
+    codes[:25] = rng.integers(0, 3, 25) if labelled else -1
+    context = _context(X, codes)
+    found = check.run(context)
+    assert set(range(25)) <= set(found.rows)
+    assert len(found.rows) < 40
+    if labelled:
+        nearest = check._similarity(context.data.embedding, np.arange(900), context.neighbors[:, 0])
+        assert roc_auc_score(np.arange(900) < 25, -nearest) < 0.1
+
+
+def test_a_rare_class_is_like_itself():
+    """Protects rare classes: their rows lie far from most others, and near a fifth of their own class."""
+    from trueneg.jobs.audit.checks._familiar import reach_of
+
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], [400, 400, 8])
+    context = _context(rng.normal(size=(808, 10)) + 8 * np.eye(10)[codes], codes)
+    reach = reach_of(context, np.arange(808))
+    assert reach[-8:].min() > np.quantile(reach, 0.01)
+    context.codes = np.where(codes == 2, rng.integers(0, 2, 808), codes)
+    assert reach_of(context, np.arange(808))[-8:].max() < reach[-8:].min()
 
 
 def test_few_rows_a_class_leave_the_similarity_alone():
