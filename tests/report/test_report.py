@@ -272,6 +272,15 @@ def test_terminal_shows_ten_and_the_next_command(build):
     assert "0.034 [0.028, 0.041]" in out
 
 
+def test_advice_that_touches_no_row_counts_none(report):
+    """A figure of nought beside a piece of advice is read as "nothing to do"."""
+    finding = {**report["findings"][0], "status": "advice", "severity": "none", "estimate": None, "cost": None}
+    for affected, shown in ((0, False), (7, True)):
+        changed = {**report, "findings": [{**finding, "affected": affected}]}
+        assert (" affected" in _terminal(changed)) == shown
+        assert ("<dt>affected</dt>" in render(changed)) == shown
+
+
 @given(st.text())
 @settings(max_examples=200, deadline=None)
 def test_visible_leaves_no_control(text):

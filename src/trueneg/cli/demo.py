@@ -25,4 +25,5 @@ def demo(*, out: Path = Path("trueneg-demo")) -> None:
     with console.status("auditing 1,797 digits"):
         result, folder, score = run_demo(out)
     terminal(result.report, console)
-    console.print(f"\n{score}\nReport: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    own = "On a table of your own: trueneg audit data.csv --label COLUMN"
+    console.print(f"\n{score}\nReport: {folder / 'report.html'}\n{own}", markup=False, highlight=False, soft_wrap=True)

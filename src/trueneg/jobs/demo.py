@@ -47,6 +47,6 @@ def run_demo(out: Path, *, seed: int = 0) -> tuple[Audit, Path, str]:
     score = (
         f"Planted: {len(hidden)} of {int(truth.sum())} nines were labelled 'other'. "
         f"Of the first {len(top)} suspects {right} are planted ones ({wilson(right, len(top))}); "
-        f"the audit said about {found.details.get('expected number')}."
+        f"the audit said about {found.details['expected number']:.0f}."
     )
     return result, folder, score

@@ -87,7 +87,7 @@ def _finding(finding: Mapping[str, Any], console: Console) -> None:
     estimate = words.estimate(finding.get("estimate"))
     if estimate:
         facts.append(" ".join(filter(None, [estimate, _one_line(finding.get("unit") or "")])))
-    if finding.get("affected") is not None:
+    if finding.get("affected"):  # advice that touches no row says nothing of rows
         facts.append(f"{finding['affected']:,} affected")
     if finding.get("cost") is not None:
         facts.append(f"expected cost {words.number(finding['cost'])}")

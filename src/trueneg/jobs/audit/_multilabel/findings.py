@@ -98,7 +98,7 @@ def _directed(
         TITLES[code],
         "finding" if code == "TN201" else "advice",
         f"{amount} of {size:,} labels given as {words[0]} are probably {words[1]} (an order of magnitude, "
-        f"model-based); {named:,} have a probability of at least one half",
+        f"model-based); {named:,} {'has' if named == 1 else 'have'} a probability of at least one half",
         severity=severity if code == "TN201" else "low",
         affected=max(named, round(about)),
         cost=None if cost is None else float(np.sum(cost * probability.sum(axis=1, dtype=np.float64))),

@@ -43,7 +43,7 @@ def directed(context: Context, code: str, title: str, words: str) -> Finding:
         code,
         title,
         "finding",
-        f"{number}; {found.named:,} have a probability of at least one half",
+        f"{number}; {found.named:,} {'has' if found.named == 1 else 'have'} a probability of at least one half",
         severity="high" if about > 0.01 * pool else "medium",
         affected=max(found.named, round(about)),
         cost=_cost(found),
