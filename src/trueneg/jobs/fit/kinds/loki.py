@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.data.readers import one_line, read_table
-from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, ahead, applied, stats_from, stats_of
+from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied, stats_from, stats_of
 from trueneg.jobs.fit.kinds.naive_bayes import bayes_from
 
 __all__ = ["Loki"]
@@ -40,8 +40,7 @@ class Loki(Kind):
 
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return labels, of those never seen too, and how much nearer the best is than the next (log odds)."""
-        best = self.model.predict(X)
-        _, gap = ahead(np.log(np.maximum(self.model.predict_proba(X), 1e-300)))
+        best, gap = self.model.predict_ahead(X)
         return Answer(np.asarray(best, dtype=object), gap)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
