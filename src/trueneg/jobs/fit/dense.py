@@ -165,8 +165,7 @@ class DenseFeatures:
 
         if self._network is None:
             self._network = EfficientNetLite0(side=self.side, stages=self.stages)
-        self._network.progress = None if progress is None else lambda done, total: progress("images", done, total)
-        return through(arrow, column, home, self._network.encode)
+        return through(arrow, column, home, self._network.encode, progress)
 
 
 def _axes(words: Mapping[str, Any], texts: list[str]) -> NDArray[np.float32]:

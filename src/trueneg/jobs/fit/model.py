@@ -18,7 +18,7 @@ from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of
 from trueneg.jobs.fit.kinds.base import Answer, Kind
-from trueneg.jobs.fit.pixels import Pixels
+from trueneg.jobs.fit.pixels import Maps, Pixels
 
 __all__ = ["SCHEMA", "Columns", "Model"]
 
@@ -156,8 +156,8 @@ def described(folder: Path) -> dict[str, Any]:
 def _reader(stored: dict[str, Any], folder: Path) -> Reader:
     if stored["kind"] == "columns":
         return Columns(stored["columns"])
-    if stored["kind"] == "pixels":
-        return Pixels.from_dict(stored)
+    if stored["kind"] in ("pixels", "maps"):
+        return (Maps if stored["kind"] == "maps" else Pixels).from_dict(stored)
     if stored["kind"] == "binary":
         return Features.from_dict(stored)
     if not stored["vocabulary"]:

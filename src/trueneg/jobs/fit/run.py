@@ -20,7 +20,7 @@ from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of, settings_of
 from trueneg.jobs.fit.kinds.base import Answer, Kind, Setting, told_of
 from trueneg.jobs.fit.model import Columns, Model, Reader
-from trueneg.jobs.fit.pixels import Pixels
+from trueneg.jobs.fit.pixels import Maps, Pixels
 from trueneg.jobs.fit.shown import measured_of, nothing_measured, threshold_of
 from trueneg.jobs.fit.source import EMBEDDING, FILE, LABEL, labelled, without_labels
 
@@ -126,6 +126,10 @@ def fit(
     found = roles_of(table, label, reading, least)
     codes, classes, strange = codes_of(table, found, path, reading.unknown, least)
     learned, set_on, judged = _parts(table, found, codes, reading.held_out, seed, kind.rejects)
+    used = kind.uses(codes, classes)
+    if len(judged) and found.split is None:  # rows that nothing is learned from serve to measure
+        judged = np.sort(np.concatenate([judged, *(rows[~used[rows]] for rows in (learned, set_on))]))
+    learned, set_on = learned[used[learned]], set_on[used[set_on]]
     reader = _reader(kind, found, reading, seed)
     if not reader.columns:
         msg = f"{one_line(path)}: no column to learn from was found; name some with --text, --features or --embedding"
@@ -229,12 +233,12 @@ def roles_of(table: Table, label: str | None, reading: Reading, least: int = 2) 
 
 def _reader(kind: Kind, found: Roles, reading: Reading, seed: int) -> Reader:
     plain = [*found.numeric, *found.categorical]
-    if kind.reads == "pixels":
+    if kind.reads in ("pixels", "maps"):
         if len(found.image) != 1:
-            msg = (
-                f"a network of its own learns from one column of images, and there are {len(found.image)}: name --image"
-            )
+            msg = f"training a network takes one column of images, and there are {len(found.image)}: name it by --image"
             raise InputError(msg)
+        if kind.reads == "maps":
+            return Maps(found.image[0], side=reading.side)
         return Pixels(found.image[0], side=kind.side)
     if kind.reads == "flows":
         return Columns([*plain, *found.text])
@@ -248,7 +252,9 @@ def _learned(model: Model, arrow: Any, codes: NDArray[np.int64], home: Path, pro
     reader = model.features
     if isinstance(reader, Features):
         return reader.learn(arrow, codes)
-    return reader.learn(arrow, home, progress) if isinstance(reader, DenseFeatures) else model.rows(arrow, home)
+    if isinstance(reader, DenseFeatures):
+        return reader.learn(arrow, home, progress)
+    return model.rows(arrow, home, progress)
 
 
 def codes_of(
@@ -327,15 +333,22 @@ def _measure(
     about["figures"], about["rules"], about["readability"] = figures, [], None
     about |= {"threshold": threshold_of(model.fitted), **nothing_measured()}
     known = np.asarray(model.classes, dtype=object)
+    if model.fitted.familiar is not None:
+        judged = np.concatenate([judged, strange])
     if len(judged):
-        answer = model.answer(table.arrow.take(judged), home)
+        X = model.rows(table.arrow.take(judged), home)
+        answer = model.fitted.answer(X, model.classes)
         if model.fitted.familiar is not None:
-            figures.update(_alarms(answer.labels, known[codes[judged]], model.fitted.familiar))
-            if group is not None and hasattr(model.fitted, "video_threshold"):
+            truth = np.array([*model.classes, None], dtype=object)[codes[judged]]  # rows of no class are of None
+            figures.update(_alarms(answer.labels, truth, model.fitted.familiar))
+            groups = None if group is None else _column(table, group)[judged]
+            beside, told = model.fitted.beside(X, answer.score, truth == model.fitted.familiar, groups)
+            figures.update(beside)
+            about["told"] += told
+            if groups is not None and hasattr(model.fitted, "video_threshold"):
                 from trueneg.jobs.fit.videos import video_figures
 
-                videos = _column(table, group)[judged]
-                figures.update(video_figures(model.fitted, answer.score, videos, known[codes[judged]]))  # type: ignore[arg-type]
+                figures.update(video_figures(model.fitted, answer.score, groups, truth))  # type: ignore[arg-type]
         else:
             right = answer.labels == known[codes[judged]]
             name = "accuracy, rejected rows counted as errors" if model.fitted.rejects else "accuracy"

@@ -98,7 +98,7 @@ class PoincareMLR(nn.Module):
         """Return the logits of points of the ball, (n, K)."""
         x = x.to(self.point.dtype)
         c = self.curvature
-        p = exponential_at_origin(self.point, c)
+        p = project(exponential_at_origin(self.point, c), c)
         room = 1 - c * p.square().sum(-1)  # (K,), 1 - c |p|^2
         a = self.normal * room[:, None]
         pa = (p * a).sum(-1)

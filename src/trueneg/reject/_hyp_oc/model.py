@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from trueneg.core.devices import batch_of, device_of, through
+from trueneg.core.devices import batch_of, through
 from trueneg.core.errors import InputError, missing_extra
 from trueneg.core.training import Recipe, pictures, seeded, train
+from trueneg.reject._hyp_oc.checks import check_settings, rate_of
 from trueneg.reject._hyp_oc.layers import OneClassNet, PseudoNegatives, Steps, hyperbolic_pairwise_confusion
 from trueneg.reject.base import BaseRejecter
 
@@ -56,10 +56,10 @@ class HyperbolicOneClass(BaseRejecter):
     standardize : bool, default=True
         Bring features to mean 0 and variance 1 in each direction first, as the rows of ``fit`` have them; where an
         encoder learns, as it gives them before.
-    epochs, batch_size, learning_rate, weight_decay : default=5, 64, 1e-3, 1e-6
-        Of Adam with decoupled weight decay. The paper's 60 epochs at 1e-6 in batches of 8 fine-tune a network that
-        knows faces; a new head needs a larger rate, and few epochs: it soon tells noise from rows by what other rows
-        share as well.
+    epochs, batch_size, learning_rate, weight_decay : default=5, 64, "auto", 1e-6
+        Of Adam with decoupled weight decay; "auto" is 1e-3 for a head alone, 1e-4 where an encoder learns with it: at
+        1e-3 that forgets what it knew. The paper's 60 epochs at 1e-6 in batches of 8 fine-tune a network that knows
+        faces; a new head needs a larger rate, and few epochs: it soon tells noise from rows by what other rows share.
     clip_gradient : float, default=3.0
         Largest gradient norm of the head; that of an encoder's block goes free, as in the paper.
     encoder : torch.nn.Module or None, default=None
@@ -113,6 +113,8 @@ class HyperbolicOneClass(BaseRejecter):
     net_: OneClassNet
     encoder_: nn.Module | None
     width_: tuple[int, ...]
+    pixels_: bool
+    top_: float
     _negatives: Any = PseudoNegatives
 
     def __init__(
@@ -127,7 +129,7 @@ class HyperbolicOneClass(BaseRejecter):
         standardize: bool = True,
         epochs: int = 5,
         batch_size: int = 64,
-        learning_rate: float = 1e-3,
+        learning_rate: float | str = "auto",
         weight_decay: float = 1e-6,
         clip_gradient: float = 3.0,
         encoder: Any = None,
@@ -160,7 +162,7 @@ class HyperbolicOneClass(BaseRejecter):
 
     def fit(self, X: Any, y: Any = None) -> HyperbolicOneClass:
         """Learn from familiar rows: features (n, d), or what the encoder takes (n, ...); y is not read."""
-        self._check_settings()
+        check_settings(self)
         rows = self._inputs(X, reset=True)
         if len(rows) < 4:
             msg = f"{len(rows)} rows are too few to learn what is familiar (n_samples={len(rows)}): give 4 or more."
@@ -195,6 +197,8 @@ class HyperbolicOneClass(BaseRejecter):
         about = {name: value for name, value in self.get_params(deep=False).items() if name not in left}
         about |= {"hidden": list(self.hidden), "fitted_noise_scale": self.noise_scale_, "width": list(self.width_)}
         about["has_encoder"] = self.encoder_ is not None
+        if self.encoder_ is not None:
+            about |= {"pixels": self.pixels_, "top": self.top_}
         arrays = {f"net.{name}": value.cpu().numpy() for name, value in self.net_.state_dict().items()}
         if self.encoder_ is not None:
             arrays |= {f"encoder.{name}": value.cpu().numpy() for name, value in self.encoder_.state_dict().items()}
@@ -214,10 +218,12 @@ class HyperbolicOneClass(BaseRejecter):
         if has != (encoder is not None):
             msg = "this state has an encoder: pass encoder=." if has else "this state has no encoder: leave it out."
             raise InputError(msg)
+        scale = [stored.pop(name, None) for name in ("pixels", "top")]
         model = cls(**{**stored, "hidden": tuple(stored["hidden"])}, encoder=encoder)
         model._known(None, 0)
         model.noise_scale_, model.width_, model.centre_ = noise, tuple(width), arrays["centre"]
         model.losses_, model.shift_, model.scale_ = arrays["losses"], arrays["shift"], arrays["scale"]
+        model.pixels_, model.top_ = scale  # type: ignore[assignment]
         if encoder is None:
             model.n_features_in_ = width[0]
         model.net_ = OneClassNet(
@@ -240,26 +246,6 @@ class HyperbolicOneClass(BaseRejecter):
         # Rounded, so that the last bit, which depends on the rows beside it, moves no row across a threshold.
         return (logits[:, _REAL] - logits[:, _PSEUDO]).astype(np.float32), np.zeros(len(rows), np.int64)
 
-    def _check_settings(self) -> None:
-        positive = ("epochs", "batch_size", "learning_rate", "clip_gradient")
-        for name in positive:
-            value = getattr(self, name)
-            number, whole = isinstance(value, Real), name in positive[:2]
-            if not number or not value > 0 or (whole and value != int(value)):
-                msg = f"{name}={value!r}: give a {'whole ' if whole else ''}number above 0."
-                raise InputError(msg)
-        device_of(self.device)
-        widths = isinstance(self.hidden, Sequence) and len(self.hidden) and all(w >= 1 for w in self.hidden)
-        if self.pc_weight < 0 or (self.clip_norm is not None and not self.clip_norm > 0) or not widths:
-            msg = (
-                f"pc_weight={self.pc_weight!r}, clip_norm={self.clip_norm!r}, hidden={self.hidden!r}: give a weight of "
-                "0 or more, a norm above 0 or None, and one width or more."
-            )
-            raise InputError(msg)
-        if isinstance(self.noise_scale, str) and self.noise_scale != "auto":
-            msg = f"noise_scale={self.noise_scale!r}: give a variance above 0, or 'auto'."
-            raise InputError(msg)
-
     def _inputs(self, X: Any, *, reset: bool = False) -> NDArray[Any]:
         """Return rows, checked against those of ``fit``: features as float32."""
         if self.encoder is None:
@@ -273,9 +259,23 @@ class HyperbolicOneClass(BaseRejecter):
             if not reset and rows.shape[1:] != self.width_:
                 msg = f"a row has shape {rows.shape[1:]}, those of fit had {self.width_}: prepare both alike."
                 raise InputError(msg)
+            self._same_scale(rows, reset=reset)
         if reset:
             self.width_ = rows.shape[1:]
         return rows
+
+    def _same_scale(self, rows: NDArray[Any], *, reset: bool) -> None:
+        """Refuse pixels of 0 to 255 where those of ``fit`` were 0 to 1, and the other way round."""
+        whole = rows.dtype == np.uint8
+        top = float(rows.max(initial=0))
+        if reset:
+            self.pixels_, self.top_ = whole, 1.0 if whole else top
+        elif len(rows) and ((self.pixels_ and not whole and top > 1) or (whole and self.top_ > 1)):
+            msg = (
+                f"X is of {rows.dtype} up to {top:g}, and fit saw {'pixels of uint8' if self.pixels_ else 'numbers'} "
+                f"that reach the encoder up to {self.top_:g}: prepare both alike (uint8 is divided by 255)."
+            )
+            raise InputError(msg)
 
     def _unfreeze(self) -> None:
         """Freeze the encoder but for the block that learns."""
@@ -339,7 +339,7 @@ class HyperbolicOneClass(BaseRejecter):
             epochs=int(self.epochs),
             batch_size=max(2, min(int(self.batch_size), len(rows))),
             optimizer="adam",
-            lr=self.learning_rate,
+            lr=rate_of(self),
             weight_decay=self.weight_decay,
             warmup=0.0,
             floor=1.0,  # the rate stays as it is
@@ -360,6 +360,8 @@ class HyperbolicOneClass(BaseRejecter):
             progress=None if told is None else lambda _, done, total: told(done, total),
         )
         self.losses_ = np.array(history.loss)
+        if not all(bool(torch.isfinite(p).all()) for p in step.parameters()):
+            raise InputError("the weights are no longer finite: lower learning_rate, or curvature.")
 
     def _loss(self, points: Tensor, target: Tensor, rows: Tensor) -> Tensor:
         """Return Hyp-CE plus ``pc_weight`` times Hyp-PC of familiar points and as many pseudo-negative ones."""

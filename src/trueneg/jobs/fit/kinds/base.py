@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ __all__ = [
     "stats_of",
     "told_of",
 ]
+
+if TYPE_CHECKING:
+    from trueneg.core.intervals import Estimate
 
 Progress = Callable[[str, int, int], None]
 _ABOUT = "trueneg_about"
@@ -76,8 +79,8 @@ class Kind:
     Attributes
     ----------
     reads : str
-        "binary" (words present or not, steps), "dense", "pixels" (one column of images), or "flows" (the columns
-        themselves).
+        "binary" (words present or not, steps), "dense", "pixels" (one column of images), "maps" (of one, before the
+        encoder's last block), or "flows" (the columns themselves).
     side : int
         Of the pictures, where pixels are read.
     stages : bool
@@ -111,6 +114,10 @@ class Kind:
         self.setting = setting
         self.told: list[str] = []  # what learning found out, to be told to the user
 
+    def uses(self, y: NDArray[np.int64], classes: list[str]) -> NDArray[np.bool_]:
+        """Return which rows are learned from, or set a threshold; the others are not read for it."""
+        return np.ones(len(y), dtype=bool)
+
     def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
         """Learn from rows and the numbers of their classes."""
         raise NotImplementedError
@@ -122,6 +129,12 @@ class Kind:
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold on rows not learned from; return what to tell beside it and its rates."""
         return ""
+
+    def beside(
+        self, X: Any, scores: NDArray[Any], own: NDArray[np.bool_], groups: NDArray[Any] | None
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """Return figures of a simple method at the same point, and what to tell; ``own`` rows are familiar."""
+        return {}, []
 
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Label rows; ``classes`` are what the class numbers stand for."""

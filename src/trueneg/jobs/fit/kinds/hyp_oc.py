@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
+from trueneg.core.intervals import wilson
 from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied
+
+if TYPE_CHECKING:
+    from trueneg.core.intervals import Estimate
 
 __all__ = ["HypOc"]
 
 _FAMILIAR = ("real", "live", "bonafide", "genuine", "normal")
 _STEPS = 80  # of the optimiser, at least: what the default epochs are with a thousand rows
+_MOST = 3000  # rows that the simple method beside it learns from: its time grows with their square
+_ENCODERS = ("frozen", "last_block")
 
 
 class HypOc(Kind):
@@ -30,23 +36,32 @@ class HypOc(Kind):
         super().__init__(setting)
         params = dict(setting.params)
         self.familiar = params.pop("familiar", None)
+        self.trains = _trains(params.pop("encoder", "frozen"))
+        self.reads = "maps" if self.trains else "dense"
         if isinstance(params.get("hidden"), list):
             params["hidden"] = tuple(params["hidden"])
         self.model = applied(
             HyperbolicOneClass(random_state=setting.seed), params, but=("encoder", "trained", "progress")
         )
+        if self.trains:
+            self.model.set_params(encoder=_last_block(), trained="")
 
-    def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
-        """Learn from rows of the familiar class."""
+    def uses(self, y: NDArray[np.int64], classes: list[str]) -> NDArray[np.bool_]:
+        """Settle which class is familiar, and return its rows."""
         if self.familiar is None:
             self.familiar = classes[0] if len(classes) == 1 else next((n for n in _FAMILIAR if n in classes), None)
         if str(self.familiar) not in classes:
             msg = f"which class is familiar? there are {', '.join(classes[:8])}: name it with --set familiar=CLASS"
             raise InputError(msg)
         self.familiar = str(self.familiar)
+        return np.asarray(y == classes.index(self.familiar))
+
+    def learn(self, X: Any, y: NDArray[np.int64], classes: list[str], progress: Progress | None) -> None:
+        """Learn from rows of the familiar class."""
+        used = self.uses(y, classes)
+        own = X if used.all() else X[used]
         if progress is not None:
             self.model.set_params(progress=lambda done, total: progress("epochs", done, total))
-        own = X[y == classes.index(self.familiar)]
         self.rows = len(own)
         if "epochs" not in self.setting.params:
             steps = -(-len(own) // int(self.model.batch_size))
@@ -56,6 +71,42 @@ class HypOc(Kind):
                 self.told.append(f"{least} epochs, since {len(own):,} rows of {self.familiar} make few steps each")
         self.model.fit(own)
         self.model.set_params(progress=None)
+        chosen = np.random.default_rng(self.setting.seed).permutation(len(own))[:_MOST]
+        self._own = self._plain(own[np.sort(chosen)])
+
+    def beside(
+        self, X: Any, scores: NDArray[Any], own: NDArray[np.bool_], groups: NDArray[Any] | None
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """Return how well rows are ranked, and what a one-class SVM rejects where it rejects as many familiar rows."""
+        if own.all() or not own.any():
+            return {}, []
+        theirs = _one_class_svm(self._own, self._plain(X))
+        kept = np.sort(theirs[own])[int((scores[own] < self.threshold).sum()) :]
+        low = theirs[~own] < (kept[0] if len(kept) else np.inf)
+        ranks = [_ranking(own, found, groups, self.setting.seed) for found in (scores, theirs)]
+        figures = {
+            f"all other rows rejected by a one-class SVM, at as many of {self.familiar}": wilson(
+                int(low.sum()), len(low)
+            ),
+            "AUROC": ranks[0],
+            "AUROC of a one-class SVM on the frozen features": ranks[1],
+        }
+        return figures, list(self._compared(*ranks))
+
+    def _compared(self, ours: Estimate, theirs: Estimate) -> Iterator[str]:
+        if theirs.low > ours.high:
+            yield "a one-class SVM ranks these rows better, the intervals lie apart: try sklearn.svm.OneClassSVM"
+        if ours.high < 0.5:
+            yield f"rows of {self.familiar} score lower than others: is it the familiar class? --set familiar=CLASS"
+
+    def _plain(self, X: Any) -> NDArray[np.float32]:
+        """Return the features that nothing was learned in."""
+        if not self.trains:
+            return np.asarray(X, dtype=np.float32)
+        from trueneg.core.training import outputs
+
+        found: NDArray[np.float32] = outputs(_last_block(), X, batch_size=64)
+        return found
 
     def calibrate(self, X: Any, y: NDArray[np.int64], classes: list[str]) -> str:
         """Set the threshold so that the share of familiar rows to keep is kept."""
@@ -103,15 +154,47 @@ class HypOc(Kind):
         """Return the head's own state and the threshold."""
         about, arrays = self.model.to_state()
         own = {"threshold": self.threshold, "video_threshold": self.video_threshold, "familiar": self.familiar}
-        return {"state": about, **own}, arrays
+        return {"state": about, "trains": self.trains, **own}, arrays
 
     @classmethod
     def from_arrays(cls, about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> HypOc:
         """Return the fitted rejecter."""
         from trueneg.reject.hyp_oc import HyperbolicOneClass
 
-        found = cls(Setting())
-        found.model = HyperbolicOneClass.from_state(about["state"], arrays)
+        found = cls(Setting(params={"encoder": _ENCODERS[about["trains"]]}))
+        found.model = HyperbolicOneClass.from_state(about["state"], arrays, encoder=found.model.encoder)
         found.threshold, found.familiar = about["threshold"], about["familiar"]
         found.video_threshold = about.get("video_threshold")
         return found
+
+
+def _trains(encoder: Any) -> bool:
+    if encoder not in _ENCODERS:
+        msg = f"--set encoder={encoder}: choose frozen, or last_block to train that of EfficientNet-Lite0 too"
+        raise InputError(msg)
+    return bool(encoder == "last_block")
+
+
+def _last_block() -> Any:
+    from trueneg.encoders.efficientnet import LastBlock
+
+    return LastBlock()
+
+
+def _one_class_svm(own: NDArray[np.float32], X: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return how familiar rows are to a one-class support vector machine on standardised features."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import OneClassSVM
+
+    found: NDArray[np.float64] = make_pipeline(StandardScaler(), OneClassSVM(nu=0.1)).fit(own).score_samples(X)
+    return found
+
+
+def _ranking(own: NDArray[np.bool_], scores: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> Estimate:
+    from trueneg.core.detection import auroc
+
+    try:
+        return auroc(own, scores, groups=groups, random_state=seed)
+    except InputError:  # too few videos to resample
+        return auroc(own, scores)
