@@ -2,116 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from trueneg.claims._relations import NEGATIVE, Relations, Task, semeval_tables
 from trueneg.claims.evidence import Evidence
 from trueneg.clean.neighbors import NeighborNegativeCleaner, characterise, random_removal
-from trueneg.core.intervals import matched, wilson
-from trueneg.data import redocred, semeval
-
-NEGATIVE = redocred.NO_RELATION
-# Of 500 documents each; the training ones are redrawn with every seed.
-TRAIN_DOCUMENTS, TRUSTED_DOCUMENTS, TEST_DOCUMENTS = 400, 80, 300
-
-
-def scores(truth: np.ndarray, predicted: np.ndarray, negative: str) -> dict[str, float]:
-    """Micro precision, recall and F1 over the relations, the negative class left out."""
-    right = int(((truth == predicted) & (truth != negative)).sum())
-    precision = right / max(int((predicted != negative).sum()), 1)
-    recall = right / max(int((truth != negative).sum()), 1)
-    return {"p": precision, "r": recall, "f1": 2 * precision * recall / max(precision + recall, 1e-12)}
-
-
-class _Task:
-    """Training rows, test rows with true labels, and the model that is trained again and again."""
-
-    def __init__(self, X: Any, X_test: Any, y_test: np.ndarray, *, negative: str, seed: int) -> None:  # noqa: N803
-        self.X, self.X_test, self.y_test = X, X_test, y_test
-        self.negative, self.seed = negative, seed
-
-    def model(self) -> Any:
-        from sklearn.linear_model import SGDClassifier
-
-        return SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=6, tol=None, random_state=self.seed)
-
-    def train(self, y: np.ndarray, keep: np.ndarray) -> tuple[Any, dict[str, float]]:
-        """Train on the kept rows; the model, and its scores on the true test labels."""
-        model = self.model().fit(self.X[keep], y[keep])
-        return model, scores(self.y_test, model.predict(self.X_test), self.negative)
-
-    def margin(self, model: Any) -> tuple[np.ndarray, np.ndarray]:
-        """How far the best relation stands above the negative class, and which relation that is."""
-        score = model.decision_function(self.X_test)
-        absent = int(np.flatnonzero(model.classes_ == self.negative)[0])
-        margin = -score[:, absent].copy()
-        score[:, absent] = -np.inf
-        return margin + score.max(axis=1), model.classes_[score.argmax(axis=1)]
-
-    def beside(self, before: Any, after: Any, name: str) -> dict[str, float]:
-        """Put both models at as many alarms (pairs called a relation) as the cleaned one raises by itself.
-
-        What is left there is the ranking: F1 over the relations, and the recall of "there is some relation".
-        """
-        (old, _), (new, _) = self.margin(before), self.margin(after)
-        alarms = int((after.predict(self.X_test) != self.negative).sum())
-        point = matched(old, new, self.y_test != self.negative, at="alarms", value=alarms)
-        return {
-            f"{name}_f1_at_alarms": self._f1_at(after, alarms),
-            f"noisy_f1_at_{name}_alarms": self._f1_at(before, alarms),
-            f"{name}_found_at_alarms": 1 - point.b.fnr,
-            f"noisy_found_at_{name}_alarms": 1 - point.a.fnr,
-        }
-
-    def _f1_at(self, model: Any, alarms: int) -> float:
-        margin, best = self.margin(model)
-        predicted = np.full(len(self.y_test), self.negative, dtype=best.dtype)
-        chosen = np.argsort(-margin, kind="stable")[:alarms]
-        predicted[chosen] = best[chosen]
-        return scores(self.y_test, predicted, self.negative)["f1"]
-
-
-@lru_cache(maxsize=1)
-def _redocred_tables() -> tuple[Any, Any, Any, Any]:
-    """Read and hash both files once; no seed enters."""
-    from trueneg.data.registry import folder
-
-    where = folder("redocred")
-    relations = redocred.commonest_relations(where / "dev_revised.json")
-    train = redocred.pairs(where / "dev_revised.json", relations=relations)
-    test = redocred.pairs(where / "test_revised.json", relations=relations, max_documents=TEST_DOCUMENTS)
-    hashed = (redocred.hashed_features(table["text"].to_pylist()) for table in (train, test))
-    return train.drop_columns("text"), *hashed, np.asarray(test["true_relation"].to_pylist())
-
-
-class _Relations(_Task):
-    """Re-DocRED: one draw of training documents, with the labels as they were and as repaired."""
-
-    def __init__(self, seed: int) -> None:
-        train, X, X_test, y_test = _redocred_tables()  # noqa: N806
-        rng = np.random.default_rng(seed)
-        document = train["document"].to_numpy()
-        drawn = rng.permutation(np.unique(document))[:TRAIN_DOCUMENTS]
-        rows = np.flatnonzero(np.isin(document, drawn))
-        super().__init__(X[rows], X_test, y_test, negative=NEGATIVE, seed=seed)
-        self.document = document[rows]
-        self.noisy = np.asarray(train["relation"].to_pylist())[rows]
-        self.true = np.asarray(train["true_relation"].to_pylist())[rows]
-        self.trusted = np.isin(self.document, drawn[:TRUSTED_DOCUMENTS])
-
-    def points(self) -> np.ndarray:
-        from sklearn.decomposition import TruncatedSVD
-
-        return TruncatedSVD(100, n_iter=2, random_state=self.seed).fit_transform(self.X).astype(np.float32)
-
-    def cleaner(self, **options: Any) -> NeighborNegativeCleaner:
-        return NeighborNegativeCleaner(self.model(), negative_label=NEGATIVE, cv=3, random_state=self.seed, **options)
+from trueneg.core.intervals import wilson
+from trueneg.data import semeval
 
 
 def _strategy(
-    bench: _Relations, points: np.ndarray, name: str, y: np.ndarray, trusted: np.ndarray | None
+    bench: Relations, points: np.ndarray, name: str, y: np.ndarray, trusted: np.ndarray | None
 ) -> dict[str, float]:
     """All figures of one strategy: its flagged set, both actions, random removal, matched alarms."""
     found = bench.cleaner(strategy=name).fit(bench.X, y, embeddings=points, groups=bench.document, trusted=trusted)
@@ -127,25 +30,18 @@ def _strategy(
     out["base_rate"] = base
     out["lift"] = float(wrong[found.suspects_].mean()) / base
     out["random_lift"] = float(wrong[removed].mean()) / base
-    everything = np.ones(len(y), dtype=bool)
-    cleaned, control = everything.copy(), everything.copy()
-    cleaned[found.suspects_] = False
-    control[removed] = False
     relabelled = y.copy()
     relabelled[found.suspects_] = found.neighbors_["proposed"]
     out["label_right"] = float((relabelled == bench.true)[found.suspects_].mean())
-    before, scores = bench.train(y, everything)
-    out |= {f"noisy_{k}": v for k, v in scores.items()}
-    after, scores = bench.train(y, cleaned)
-    out |= {f"eliminate_{k}": v for k, v in scores.items()}
-    sabotaged, scores = bench.train(y, control)
-    out |= {f"random_{k}": v for k, v in scores.items()}
-    repaired, scores = bench.train(relabelled, everything)
-    out |= {f"reannotate_{k}": v for k, v in scores.items()}
-    out |= bench.beside(before, after, "eliminate")
-    out |= bench.beside(before, sabotaged, "random")
-    out |= bench.beside(before, repaired, "reannotate")
-    return out
+    everything = np.arange(len(y))
+    return out | bench.tried(
+        {
+            "noisy": (y, everything),
+            "eliminate": (y, np.delete(everything, found.suspects_)),
+            "random": (y, np.delete(everything, removed)),
+            "reannotate": (relabelled, everything),
+        }
+    )
 
 
 class NeighborsClaim:
@@ -164,7 +60,7 @@ class NeighborsClaim:
 
     def run(self, seed: int) -> Evidence:
         """Run both strategies and random removal of as many negatives, with one draw of documents."""
-        bench = _Relations(seed)
+        bench = Relations(seed)
         points = bench.points()
         intrinsic = _strategy(bench, points, "intrinsic", bench.noisy, None)
         given = np.where(bench.trusted, bench.true, bench.noisy)
@@ -197,17 +93,6 @@ def _holds(intrinsic: dict[str, float], extrinsic: dict[str, float], f1: str, li
 SHARE, TRUSTED_SHARE = 0.3, 0.2
 
 
-@lru_cache(maxsize=1)
-def _semeval_tables() -> tuple[Any, np.ndarray, Any, np.ndarray]:
-    """Read and hash both files once; no seed enters."""
-    from trueneg.data.registry import folder
-
-    where = folder("semeval2010_task8")
-    tables = [semeval.pairs(where / name) for name in ("TRAIN_FILE.TXT", "TEST_FILE_FULL.TXT")]
-    parts = [(redocred.hashed_features(t["text"].to_pylist()), np.asarray(t["relation"].to_pylist())) for t in tables]
-    return *parts[0], *parts[1]
-
-
 def inject(truth: np.ndarray, fixed: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
     """Make wrong positives, ``SHARE`` of the positives in number.
 
@@ -238,7 +123,7 @@ def inject(truth: np.ndarray, fixed: np.ndarray, kind: str, rng: np.random.Gener
     return given
 
 
-def _class_scores(task: _Task, given: np.ndarray) -> np.ndarray:
+def _class_scores(task: Task, given: np.ndarray) -> np.ndarray:
     """Out-of-fold scores of all classes: what the trained classifier itself makes of a row."""
     from sklearn.model_selection import KFold
 
@@ -250,7 +135,7 @@ def _class_scores(task: _Task, given: np.ndarray) -> np.ndarray:
     return out
 
 
-def _positive_side(task: _Task, truth: np.ndarray, trusted: np.ndarray, kind: str) -> dict[str, float]:
+def _positive_side(task: Task, truth: np.ndarray, trusted: np.ndarray, kind: str) -> dict[str, float]:
     """All figures for one kind of wrong positives."""
     rng = np.random.default_rng(task.seed)
     given = inject(truth, trusted, kind, rng)
@@ -264,18 +149,14 @@ def _positive_side(task: _Task, truth: np.ndarray, trusted: np.ndarray, kind: st
     )
     base = float(wrong[examined].mean())
     out = {"flagged": float(len(suspects)), "base_rate": base}
-    everything = np.ones(len(given), dtype=bool)
-    before, figures = task.train(given, everything)
-    out |= {f"noisy_{k}": v for k, v in figures.items()}
-    out["true_f1"] = task.train(truth, everything)[1]["f1"]
+    everything = np.arange(len(given))
+    ways = {"noisy": (given, everything)}
     for name, rows in (("eliminate", suspects), ("random", drawn)):
         out[f"{name}_precision"] = float(wrong[rows].mean())
         out[f"{name}_recall"] = float(wrong[rows].sum() / wrong[examined].sum())
-        keep = everything.copy()
-        keep[rows] = False
-        after, figures = task.train(given, keep)
-        out |= {f"{name}_{k}": v for k, v in figures.items()} | task.beside(before, after, name)
-    return out
+        ways[name] = given, np.delete(everything, rows)
+    out["true_f1"] = task.train(truth, everything)[1]["f1"]
+    return out | task.tried(ways)
 
 
 class PositiveSideClaim:
@@ -296,8 +177,8 @@ class PositiveSideClaim:
 
     def run(self, seed: int) -> Evidence:
         """Inject three kinds of wrong positives, one at a time, and clean each."""
-        X, truth, X_test, y_test = _semeval_tables()  # noqa: N806
-        task = _Task(X, X_test, y_test, negative=semeval.OTHER, seed=seed)
+        X, truth, X_test, y_test = semeval_tables()  # noqa: N806
+        task = Task(X, X_test, y_test, negative=semeval.OTHER, seed=seed)
         trusted = np.random.default_rng(seed).random(len(truth)) < TRUSTED_SHARE
         found = {k: _positive_side(task, truth, trusted, k) for k in ("uniform", "systematic", "from Other")}
         measured: dict[str, float | str] = {
@@ -374,9 +255,9 @@ class CharacteriseClaim:
         """Characterise both sets, with the labels as they are, permuted, and another class as negative."""
         from sklearn.model_selection import GroupKFold, KFold
 
-        X, y, X_test, y_test = _semeval_tables()  # noqa: N806
+        X, y, X_test, y_test = semeval_tables()  # noqa: N806
         rng = np.random.default_rng(seed)
-        task = _Task(X, X_test, y_test, negative=semeval.OTHER, seed=seed)
+        task = Task(X, X_test, y_test, negative=semeval.OTHER, seed=seed)
         said = _two_families(X, y, KFold(5, shuffle=True, random_state=seed).split(y), task.model())
         relation = str(rng.choice(np.setdiff1d(np.unique(y), semeval.OTHER)))
         cases = {
@@ -384,7 +265,7 @@ class CharacteriseClaim:
             "permuted": _shares(rng.permutation(y), said, semeval.OTHER),
             "swapped": _shares(y, said, relation),
         }
-        bench = _Relations(seed)
+        bench = Relations(seed)
         folds = GroupKFold(3).split(bench.noisy, groups=bench.document)
         told = _two_families(bench.X, bench.noisy, folds, bench.model())
         mixed = rng.permutation(len(bench.noisy))
