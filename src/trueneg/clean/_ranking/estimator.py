@@ -19,8 +19,8 @@ from trueneg.clean._inputs import (
     trusted_flags,
 )
 from trueneg.clean._ranking.chances import deconvolved, fit_sigmoid, shrunk_joint, sigmoid, wrongness
-from trueneg.clean._ranking.evidence import Evidence, by_falling, combine, evenly, softmax
-from trueneg.clean._ranking.inputs import group_codes, neighbor_ids, rows_to_fit
+from trueneg.clean._ranking.evidence import Evidence, by_falling, combine, highest_and_spaced, softmax
+from trueneg.clean._ranking.inputs import group_codes, neighbor_ids, rows_to_fit, suspect_columns
 from trueneg.clean._ranking.weights import fit_weights
 from trueneg.core.errors import InputError
 
@@ -163,7 +163,7 @@ class SuspectRanker(BaseEstimator):
         self._trusted = None if trusted is None else trusted_flags(trusted, len(codes)).copy()
         members = group_codes(groups, len(codes))
         ids = neighbor_ids(X, neighbors, members, len(codes), self.n_neighbors)
-        suspect = self._suspect_codes()
+        suspect = suspect_columns(self.suspect_classes, self.classes_)
         evidence = Evidence(proba, codes, ids, members)
         self.notes_: list[str] = []
         self._note_few(evidence.counts)
@@ -213,17 +213,6 @@ class SuspectRanker(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
-
-    def _suspect_codes(self) -> np.ndarray:
-        """Return which columns may be wrong as given labels, (K,) bool."""
-        if isinstance(self.suspect_classes, str) and self.suspect_classes == "all":
-            return np.ones(len(self.classes_), dtype=bool)
-        wanted = np.atleast_1d(np.asarray(self.suspect_classes))
-        flags = np.isin(self.classes_, wanted)
-        unknown = [name for name in wanted.tolist() if name not in self.classes_.tolist()]
-        if unknown or not flags.any():
-            raise InputError(f"suspect_classes names {unknown!r}, which are no labels; labels are {self.classes_[:20]}")
-        return flags
 
     def _note_few(self, counts: np.ndarray) -> None:
         """Record the labels of too few rows."""
@@ -321,12 +310,7 @@ class SuspectRanker(BaseEstimator):
                 self._nothing_doubted()
                 return
         ordered = by_falling(self.score_, scored)
-        rows, weight = ordered, np.ones(len(ordered))
-        if len(ordered) > FIT_ROWS:
-            half = FIT_ROWS // 2
-            rest = half + evenly(len(ordered) - half, half) + (len(ordered) - half) // (2 * half)
-            rows = np.concatenate([ordered[:half], ordered[rest]])
-            weight = np.concatenate([np.ones(half), np.full(half, (len(ordered) - half) / half)])
+        rows, weight = highest_and_spaced(ordered, FIT_ROWS)
         u, v = np.empty(len(rows)), np.empty(len(rows))
         # Threads cost these small products more than they give.
         with threadpool_limits(limits=1, user_api="blas"):

@@ -96,6 +96,19 @@ def evenly(n: int, most: int) -> np.ndarray:
     return np.arange(n) if n <= most else (np.arange(most) * (n / most)).astype(np.int64)
 
 
+def highest_and_spaced(ordered: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most ``most`` rows to fit on, and what each stands for, of rows by falling score.
+
+    Half are the highest, which alone decide who is suspected; half are spaced evenly over those below.
+    """
+    if len(ordered) <= most:
+        return ordered, np.ones(len(ordered))
+    half = most // 2
+    below = len(ordered) - half
+    rest = half + evenly(below, half) + below // (2 * half)
+    return np.concatenate([ordered[:half], ordered[rest]]), np.repeat([1.0, below / half], half)
+
+
 def by_falling(score: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return rows (int32, ascending) by falling score, ties by row.
 

@@ -1,4 +1,4 @@
-"""What a ranking is asked with, checked: rows to fit on, groups, neighbours."""
+"""What a ranking is asked with, checked: labels that may be wrong, rows to fit on, groups, neighbours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from typing import Any
 import numpy as np
 
 from trueneg.core.errors import InputError
+
+
+def suspect_columns(wanted: Any, classes: np.ndarray) -> np.ndarray:
+    """Return which columns may be wrong as given labels, (K,) bool."""
+    if isinstance(wanted, str) and wanted == "all":
+        return np.ones(len(classes), dtype=bool)
+    names = np.atleast_1d(np.asarray(wanted))
+    flags = np.isin(classes, names)
+    unknown = [name for name in names.tolist() if name not in classes.tolist()]
+    if unknown or not flags.any():
+        raise InputError(f"suspect_classes names {unknown!r}, which are no labels; labels are {classes[:20]}")
+    return flags
 
 
 def rows_to_fit(fit_rows: Any, n: int) -> np.ndarray | None:
