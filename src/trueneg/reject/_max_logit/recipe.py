@@ -253,9 +253,10 @@ def train_closed_set(
     Returns
     -------
     checkpoints : list of Checkpoint
-        In order.
+        In order; read with the ``precision`` of the recipe.
     logits : callable
-        Of rows, from the trained network, (n, K).
+        Of rows, from the trained network, (n, K), in float32; ``logits(rows, "bfloat16")`` is faster and has ties, as
+        in :func:`trueneg.core.training.outputs`.
     """
     from trueneg.core.training import seeded
 
