@@ -19,6 +19,7 @@ from trueneg.reject import (  # noqa: E402
     OpenSetClassifier,
     find_threshold,
 )
+from trueneg.reject.mahalanobis import fgsm, local_dimension, noise_like  # noqa: E402
 
 Y = np.arange(90) % 3
 X = np.random.default_rng(0).normal(size=(90, 4)) + 4.0 * np.eye(3, 4)[Y]
@@ -104,6 +105,23 @@ def test_intrusion_without_an_encoder_takes_tensors():
     model = IntrusionRejecter(forest, encoder=None, confidence=None, normal=0, random_state=0).fit(rows, y)
     assert isinstance(model.score_samples(rows), torch.Tensor)
     np.testing.assert_array_equal(model.predict(rows) == -1, model.alarms(rows))
+
+
+def test_attacks_and_what_they_are_compared_with_answer_tensors():
+    """Pictures of a loader go in and come out as tensors, with the values of arrays."""
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    pictures, y = torch.rand(20, 3, 2, 2, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 3
+    moved = fgsm(net, pictures, y)
+    clean, noisy = noise_like(pictures, moved, random_state=0)
+    plain = fgsm(net, pictures.numpy(), y.numpy())
+    assert all(isinstance(part, torch.Tensor) for part in (moved, clean, noisy))
+    np.testing.assert_array_equal(moved.numpy(), plain)
+    np.testing.assert_array_equal(noisy.numpy(), noise_like(pictures.numpy(), plain, random_state=0)[1])
+    rows = tensors()[0]
+    assert isinstance(local_dimension(rows, rows, k=5), torch.Tensor)
+    base = MahalanobisDetector(net, layers=["1"]).fit(pictures, y)
+    model = FeatureEnsembleDetector(base, calibrate_on="fgsm", eps_grid=(0.0,), random_state=0)
+    assert isinstance(model.fit_layers(base, known=pictures).score_samples(pictures), torch.Tensor)
 
 
 def test_thresholds_are_set_on_tensors():

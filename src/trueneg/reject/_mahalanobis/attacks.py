@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from trueneg.core.devices import batch_of, evaluating, steps_of, tensor_of, through
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of, as_given
 from trueneg.core.training import class_numbers, on_threads, pictures
 
 __all__ = ["ATTACKS", "bim", "carlini_wagner", "deepfool", "fgsm", "noise_like", "pgd"]
@@ -273,9 +274,9 @@ def noise_like(
     """
     images = pictures(X)
     clean = (images.float() / 255 if images.dtype == torch.uint8 else images.float()).numpy()
-    size = np.sqrt(np.mean((attacked - clean) ** 2, axis=(1, 2, 3), keepdims=True))
+    size = np.sqrt(np.mean((array_of(attacked) - clean) ** 2, axis=(1, 2, 3), keepdims=True))
     signs = np.random.default_rng(random_state).choice(np.array([-1, 1], np.float32), size=clean.shape)
-    return clean, np.clip(clean + size * signs, 0, 1).astype(np.float32)
+    return as_given(clean, X), as_given(np.clip(clean + size * signs, 0, 1).astype(np.float32), X)
 
 
 def _each(
@@ -297,7 +298,8 @@ def _each(
         finally:
             for p in frozen:
                 p.requires_grad_(True)
-    return np.concatenate(found)
+    moved: Images = as_given(np.concatenate(found), X)
+    return moved
 
 
 def _counts(**given: Any) -> None:

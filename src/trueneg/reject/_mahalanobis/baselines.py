@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from trueneg.core.activations import activations, layer_names
 from trueneg.core.devices import batch_of, evaluating, steps_of, tensor_of, through
 from trueneg.core.errors import InputError
-from trueneg.core.rows import as_given
+from trueneg.core.rows import array_of, as_given
 from trueneg.core.training import on_threads, pictures
 
 __all__ = ["LidDetector", "local_dimension", "odin_scores"]
@@ -73,7 +73,7 @@ def odin_scores(
     return as_given(np.concatenate(found) if found else np.zeros(0), X)
 
 
-def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> NDArray[np.float64]:
+def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> Any:
     """Return the local intrinsic dimension of rows among reference rows, by maximum likelihood.
 
     Parameters
@@ -94,7 +94,7 @@ def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> NDArr
     ----------
     Ma et al. (2018), "Characterizing adversarial subspaces using local intrinsic dimensionality".
     """
-    rows, known = np.asarray(X, np.float64), np.asarray(reference, np.float64)
+    rows, known = np.asarray(array_of(X), np.float64), np.asarray(array_of(reference), np.float64)
     fits = rows.ndim == known.ndim == 2 and rows.shape[1] == known.shape[1]
     if not fits or not (np.isfinite(rows).all() and np.isfinite(known).all()):
         msg = f"X of shape {rows.shape} among rows of shape {known.shape}: give finite numbers (n, d) and (m, d)."
@@ -116,7 +116,7 @@ def local_dimension(X: ArrayLike, reference: ArrayLike, *, k: int = 20) -> NDArr
         total = np.where(np.isfinite(logs), logs, 0.0).sum(axis=1)
         with np.errstate(divide="ignore"):
             out[start : start + 1024] = np.where(total < 0, -k / np.minimum(total, -1e-300), np.inf)
-    return out
+    return as_given(out, X)
 
 
 class LidDetector:

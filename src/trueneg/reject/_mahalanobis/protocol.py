@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core.detection import NoveltyReport, auroc_of, novelty_report
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of
 from trueneg.core.training import class_numbers, outputs
 from trueneg.reject._mahalanobis.attacks import ATTACKS, noise_like
 from trueneg.reject._mahalanobis.ensemble import LogisticLayers
@@ -103,6 +104,7 @@ def adversarial_protocol(
             raise InputError(msg)
     seed, net, truth = int(rng.integers(2**31)), detector.net, class_numbers(y, len(X))
     device = detector.device
+    X = array_of(X)
     sound = outputs(net, X, device=device).argmax(1) == truth
     images, truth = np.asarray(X)[sound], truth[sound]
     order = np.random.default_rng(seed).permutation(len(images))
