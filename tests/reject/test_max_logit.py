@@ -225,6 +225,7 @@ BAD = {
     "two parents": (lambda: tree_distance([("r", "a"), ("s", "a")], ["a"]), "several parents, 'r' and 's'"),
     "two roots": (lambda: tree_distance([("r", "a"), ("s", "b")], ["a"]), "nothing joins 'a' and 'b'"),
     "no concept": (lambda: tree_distance([("r", "a")], ["z"]), "'z' is missing from the tree"),
+    "a label alone": (lambda: tree_distance([("r", "a")], "a"), "one list of labels"),
     "no labels of a tree": (lambda: tree_distance([("r", "a")], []), "labels is empty"),
     "no edges": (lambda: tree_distance([], ["z"]), "at least one"),
     "measure": (lambda: tree_distance([("r", "a")], ["a"], measure="hops"), "choose 'wu_palmer'"),

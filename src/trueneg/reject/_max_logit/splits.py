@@ -149,6 +149,9 @@ def tree_distance(
         raise InputError(msg)
     names, tree = read_tree(edges, directed=True)
     sorted_labels(labels, "labels")  # refuses none, and what is missing or mixed
+    if np.ndim(labels) != 1:
+        msg = f"labels has shape {np.shape(labels)}: give one list of labels."
+        raise InputError(msg)
     at = tree.place[places(names, labels, "the tree")]
     lowest = np.stack([tree.meeting(np.full_like(at, one), at) for one in at])
     both, shared = np.add.outer(tree.depth[at], tree.depth[at]), tree.depth[lowest]
