@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from trueneg.core.costs import CostMatrix
 from trueneg.core.errors import InputError
@@ -63,6 +63,33 @@ def test_confidence_holds_for_rows_to_come():
     assert abs(missed - exact) < 0.025
     with pytest.raises(InputError, match="give 45 or more"):
         find_threshold(draws[0][:40], target_tpr=0.95, confidence=0.9)
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1e-3, 1e12])
+def test_the_unit_of_costs_does_not_matter(unit):
+    """Costs of millionths of a cent chose to accept nothing: they were rounded to 0."""
+    rng = np.random.default_rng(0)
+    known = np.repeat([1, 0], 60)
+    scores = rng.normal(size=120) + 2 * known
+    plain = find_threshold(scores, known, costs=CostMatrix(fn=1.0, fp=2.0))
+    assert find_threshold(scores, known, costs=CostMatrix(fn=unit, fp=2 * unit)) == plain
+    assert np.isfinite(plain)
+
+
+def test_confidence_counts_groups():
+    """Frames of a video are one piece of evidence: counted as many, the promise failed in 40 of 100 samples, not 10."""
+    rng = np.random.default_rng(0)
+    video, held, plain = np.repeat(np.arange(60), 20), 0, 0
+    for _ in range(150):
+        scores = rng.normal(size=60)[video] + 0.05 * rng.normal(size=1200)
+        for grouped in (True, False):
+            found = find_threshold(scores, target_tpr=0.9, confidence=0.9, groups=video if grouped else None)
+            kept = norm.sf(found / np.hypot(1, 0.05)) >= 0.9
+            held, plain = held + (grouped and kept), plain + (not grouped and kept)
+    assert held >= 0.87 * 150
+    assert plain < 0.75 * 150
+    with pytest.raises(InputError, match="give 22 or more"):
+        find_threshold(np.arange(100.0), target_tpr=0.9, confidence=0.9, groups=np.arange(100) % 10)
 
 
 def test_groups_widen_the_interval_of_the_rate():
@@ -130,6 +157,10 @@ def test_the_unknown_label_is_of_the_labels_type(classes, label, want):
         lambda: find_threshold([1.0, 2.0], target_tpr=1.0, confidence=0.9),
         lambda: find_threshold([1.0, 2.0], target_tpr=0.9, confidence="much"),
         lambda: find_threshold([1.0, 2.0], target_tpr=0.9, groups=["one"]),
+        lambda: find_threshold(["high"], target_tpr=0.9),
+        lambda: find_threshold([1.0, 2.0], target_tpr=0.9, unknown_share=0.5),
+        lambda: find_threshold([1.0, 2.0], [1, 0], costs=CostMatrix(fn=1, fp=1), confidence=0.9),
+        lambda: find_threshold([1.0, np.inf], [1, 0], target_fpr=0.0),
         lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), None),
         lambda: say_unknown(np.array([1]), np.array([True]), np.array([1]), float("nan")),
         lambda: say_unknown(np.array([1]), np.array([True]), np.array([2]), 2.5),

@@ -12,17 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
+from trueneg.core._intervals.inputs import array_of
 from trueneg.core.class_stats import refuse_not_finite
 
 __all__ = ["array_of", "as_given", "checked_rows", "labels_as_given", "note_labels"]
-
-
-def array_of(X: Any) -> Any:
-    """Return a tensor as an array, whatever its device, gradients and type; anything else as it is."""
-    if not hasattr(X, "detach"):
-        return X
-    X = X.detach().cpu()
-    return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()
 
 
 def as_given(values: NDArray[Any], X: Any) -> Any:

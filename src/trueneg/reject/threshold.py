@@ -107,11 +107,12 @@ def find_threshold(
         thresholds the highest.
     confidence : float or None, default=None
         With a target: hold it for rows to come with this confidence, by the exact binomial bound of the order
-        statistic; None holds it on the rows given, where rows to come miss it half of the time.
+        statistic; None holds it on the rows given, where rows to come miss it half of the time or more. With groups
+        one row of each is counted, drawn by lot: the others are no evidence of their own.
     unknown_share : float or None, default=None
         With costs: share of unknown rows among rows to come; None takes that of the rows given.
     groups : array-like of shape (n,) or None, default=None
-        Rows that belong together: the intervals resample whole groups.
+        Rows that belong together: the intervals resample whole groups, and a confidence counts groups.
     level : float, default=0.95
         Of the intervals of the rates reached. They are those of the rows the threshold was set on.
 
@@ -123,13 +124,20 @@ def find_threshold(
     Raises
     ------
     InputError
-        On no or several aims, rows that are missing, or too few rows for the confidence.
+        On no or several aims, what does not belong to the aim, rows that are missing, too few rows for the confidence,
+        or unknown rows of infinite score that the target would have to refuse.
     """
     aims = {"target_tpr": target_tpr, "target_fpr": target_fpr, "costs": costs}
     given = [name for name, value in aims.items() if value is not None]
     if len(given) != 1:
         msg = f"calibrate needs exactly one of target_tpr, target_fpr and costs; it got {', '.join(given) or 'none'}."
         raise InputError(msg)
+    if costs is None and unknown_share is not None:
+        raise InputError("unknown_share weighs costs, and no target asks for it: leave it out.")
+    if costs is not None and confidence is not None:
+        raise InputError(
+            "confidence holds a target, and costs have none: give target_tpr or target_fpr, or leave it out."
+        )
     s, truth = _checked(array_of(scores), array_of(known))
     groups = array_of(groups)
     if groups is not None and np.shape(groups) != s.shape:
@@ -146,11 +154,11 @@ def find_threshold(
         value = _by_costs(s, truth, costs, unknown_share)
         aim = f"costs fn={costs.fn:g}, fp={costs.fp:g}"
     elif target_tpr is not None:
-        value = _keeping(np.sort(s[truth]), _share(target_tpr, "target_tpr"), confidence)
+        value = _keeping(_counted(s, truth, groups, confidence), _share(target_tpr, "target_tpr"), confidence)
         aim = f"target_tpr={target_tpr:g}"
     else:
         share = _share(target_fpr, "target_fpr")
-        value, aim = _refusing(np.sort(s[~truth]), share, confidence), f"target_fpr={share:g}"
+        value, aim = _refusing(_counted(s, ~truth, groups, confidence), share, confidence), f"target_fpr={share:g}"
     accepted = s >= value
     tpr = _rate(accepted, truth, groups, level)
     fpr = None if truth.all() else _rate(accepted, ~truth, groups, level)
@@ -159,7 +167,10 @@ def find_threshold(
 
 
 def _checked(scores: ArrayLike, known: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    s = np.asarray(scores, dtype=np.float64)
+    try:
+        s = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("scores must hold one number a row.") from None
     if s.ndim != 1 or not len(s):
         msg = f"a threshold needs rows to set it on: scores have shape {s.shape}; give one score a row."
         raise InputError(msg)
@@ -202,13 +213,28 @@ def _allowed(n: int, share: float, confidence: float | None, name: str) -> int:
     return int(held[-1])
 
 
+def _counted(
+    s: NDArray[np.float64], among: NDArray[np.bool_], groups: ArrayLike | None, confidence: float | None
+) -> NDArray[np.float64]:
+    """Return the scores that the target is counted on, rising: all of a kind, or one of each group for a confidence."""
+    found = s[among]
+    if groups is not None and confidence is not None:
+        order = np.random.default_rng(0).permutation(len(found))
+        found = found[order[np.unique(np.asarray(groups)[among][order], return_index=True)[1]]]
+    return np.sort(found)
+
+
 def _keeping(rising: NDArray[np.float64], share: float, confidence: float | None) -> float:
     return float(rising[_allowed(len(rising), 1 - share, confidence, "known")])
 
 
 def _refusing(rising: NDArray[np.float64], share: float, confidence: float | None) -> float:
     allowed = _allowed(len(rising), share, confidence, "unknown")
-    return float(np.nextafter(rising[len(rising) - 1 - allowed], np.inf))
+    top = float(rising[len(rising) - 1 - allowed])
+    if top == math.inf:
+        msg = f"target_fpr={share:g}: more unknown rows score infinity, which no threshold refuses; look at these rows."
+        raise InputError(msg)
+    return float(np.nextafter(top, np.inf))
 
 
 def _mix(truth: NDArray[np.bool_], unknown_share: float | None) -> NDArray[np.float64]:
@@ -231,7 +257,8 @@ def _by_costs(
     falling = s[order]
     ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(s) - 1)
     total = np.append(0.0, np.cumsum(weight[order])[ends])  # cost above that of accepting nothing
-    best = int(np.argmin(np.round(total, 9)))
+    # Sums of equal costs differ by rounding, whatever their unit.
+    best = int(np.argmin(np.round(total / np.abs(total).max(), 12))) if total.any() else 0
     return math.inf if best == 0 else float(falling[ends[best - 1]])
 
 

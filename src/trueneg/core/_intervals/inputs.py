@@ -11,11 +11,11 @@ from trueneg.core.errors import InputError
 
 
 def array_of(x: Any) -> Any:
-    """Return what NumPy can read: a tensor without its gradient, on the CPU, and of a type that NumPy has."""
+    """Return a tensor as an array, whatever its device, gradients and type; anything else as it is."""
     if not hasattr(x, "detach"):
         return x
     x = x.detach().cpu()
-    return x.float() if str(x.dtype) == "torch.bfloat16" else x
+    return (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
 
 
 def vector_of(x: ArrayLike, name: str, *, dtype: Any = np.float64, finite: bool = True) -> NDArray[Any]:
