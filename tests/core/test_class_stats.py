@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,13 +88,45 @@ def test_blocks_do_not_show():
     np.testing.assert_allclose(ClassStats().update(X, y).scatter, _brute(X, y, np.ones(3000), "diagonal", False)[2])
 
 
-@pytest.mark.parametrize("labels", [["b", "a", "ccc"], [True, False, True], [3, -1, 10**12], [0.5, 2.5, 0.5]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["b", "a", "ccc"],
+        [True, False, True],
+        [3, -1, 10**12],
+        [0.5, 2.5, 0.5],
+        [(2, "b"), (1, "z"), (2, "a")],
+        [date(2026, 1, 2), date(2026, 1, 1), date(2026, 1, 2)],
+    ],
+)
 def test_labels_of_any_type(labels):
     """Protects the label types of users: each comes back as it was given, sorted."""
     stats = ClassStats()
     for row, label in enumerate(labels):
         stats.update([[float(row)]], [label])
     assert stats.classes.tolist() == sorted(set(labels))
+
+
+def test_one_class_never_becomes_another():
+    """Protects whole numbers that no float tells apart, such as hashes: they are refused, not counted together."""
+    stats = ClassStats().update(np.eye(2), np.array([2**53, 2**53 + 1]))
+    with pytest.raises(InputError, match="one type"):
+        stats.update(np.eye(2), [0.5, 1.5])
+    stats = ClassStats().update(np.eye(2), np.array([2**63 + 1, 2**63 + 2], np.uint64))
+    with pytest.raises(InputError, match="one type"):
+        stats.update(np.eye(2), [-1, -1])
+    assert stats.counts.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "bfloat16"])
+def test_tensors_are_read_in_float64(kind):
+    """Protects features as networks give them, with gradients: the sums of half-precision rows do not overflow."""
+    torch = pytest.importorskip("torch")
+    X = torch.full((600, 2), 240.0, dtype=getattr(torch, kind), requires_grad=True)
+    stats = ClassStats(spread="full").update(X, torch.zeros(600, dtype=torch.int64))
+    assert stats.gram()[0].tolist() == [[600 * 240.0**2] * 2] * 2
+    white = ClassStats(spread="full").update(np.eye(3), [0, 0, 0]).whitening()
+    assert np.isfinite(white.transform(torch.eye(3, dtype=getattr(torch, kind)))).all()
 
 
 def test_merge_leaves_the_other_and_takes_the_empty():
@@ -117,6 +151,10 @@ def test_merge_leaves_the_other_and_takes_the_empty():
         ([[1.0]], ["zero"], None, "one type"),
         ([[1.0]], [np.nan], None, "missing labels"),
         ([[1.0], [2.0]], np.array(["a", 1], dtype=object), None, "cannot be sorted"),
+        ([[1.0], [2.0]], ["a", 1], None, "mixes texts"),
+        ([[1.0], [2.0]], np.array([1.0, np.nan], dtype=object), None, "missing labels"),
+        ([[1.0], [2.0]], np.array(["2026-01-01", "NaT"], "M8[D]"), None, "missing labels"),
+        (np.zeros((2, 0)), [0, 1], None, "shape"),
     ],
 )
 def test_refusals_change_nothing(X, y, weight, words):

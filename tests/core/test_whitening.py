@@ -46,7 +46,7 @@ def test_one_class_alone():
 
 
 @pytest.mark.parametrize(("rule", "peer"), [("ledoit_wolf", LedoitWolf), ("oas", OAS)])
-@pytest.mark.parametrize(("n", "d"), [(300, 6), (40, 60)])
+@pytest.mark.parametrize(("n", "d"), [(300, 6), (40, 60), (5, 200), (50, 1)])
 def test_shrinkage_is_scikit_learns(rule, peer, n, d):
     """Protects both rules: scikit-learn's on the same centred rows, in batches, with more features than rows too."""
     X, y = _case(n, d)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._class_stats.labels import merge_labels, unique_labels
+from trueneg.core._class_stats.labels import labels_of, merge_labels, unique_labels
 from trueneg.core._class_stats.whitening import Whitening, whitening_of
+from trueneg.core._intervals.inputs import array_of
 from trueneg.core.errors import InputError
 
 __all__ = ["ClassStats"]
@@ -185,7 +186,7 @@ class ClassStats:
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Finite numbers; float32 is not copied as a whole.
+            Finite numbers, 1 feature or more; float32 is not copied as a whole, and tensors are read.
         y : array-like of shape (n,)
             Labels of any one type that can be sorted.
         sample_weight : array-like of shape (n,) or None, default=None
@@ -210,7 +211,7 @@ class ClassStats:
 
     def expect(self, classes: ArrayLike, n_features: int) -> ClassStats:
         """Name classes whose rows are still to come; they have no weight until then."""
-        self._widen(merge_labels(self.classes, unique_labels(np.asarray(classes))), n_features)
+        self._widen(merge_labels(self.classes, unique_labels(labels_of(classes))), n_features)
         return self
 
     def merge(self, other: ClassStats) -> ClassStats:
@@ -254,8 +255,8 @@ class ClassStats:
     def _checked(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
-        rows, labels = np.asarray(X), np.asarray(y)
-        if rows.ndim != 2 or rows.dtype.kind not in "biuf":
+        rows, labels = np.asarray(array_of(X)), labels_of(y)
+        if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind not in "biuf":
             msg = f"X has shape {rows.shape} and type {rows.dtype}: give numbers of shape (n, d)."
             raise InputError(msg)
         if labels.shape != (len(rows),):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueneg.core._intervals.inputs import array_of
 from trueneg.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Whitening:
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return white rows, (n, r), of rows (n, d); in float64 and by blocks, whatever the type of X."""
-        rows = np.asarray(X)
+        rows = np.asarray(array_of(X))
         if rows.ndim != 2 or rows.shape[1] != len(self.center) or rows.dtype.kind not in "biuf":
             msg = f"X has shape {rows.shape} and type {rows.dtype}: give numbers of shape (n, {len(self.center)})."
             raise InputError(msg)
@@ -122,6 +123,8 @@ def shrinkage_of(rule: str | float | None, covariance: NDArray[np.float64], n: f
     if rule not in ("ledoit_wolf", "oas"):
         msg = f"shrinkage={rule!r}: give None, 'ledoit_wolf', 'oas' or a number from 0 to 1."
         raise InputError(msg)
+    if len(covariance) == 1:
+        return 0.0  # one variance is its own mean
     d, trace, square = len(covariance), float(np.trace(covariance)), float(np.square(covariance).sum())
     spread = square - trace**2 / d  # how far the eigenvalues are from being equal
     if rule == "oas":
