@@ -8,9 +8,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from trueneg.core.errors import InputError
-from trueneg.report import words
 from trueneg.report.files import clean
-from trueneg.report.html import _draw, _plain, _visible, asset, policy, templates
+from trueneg.report.page import all_visible, draw_page, pictures
 from trueneg.report.schema import _check, _check_table
 
 if TYPE_CHECKING:
@@ -55,24 +54,16 @@ def render(report: Mapping[str, Any]) -> str:
     report
         The dict of schema ``trueneg/compare/1``.
     """
-    from markupsafe import Markup
-
-    data = _visible(clean(report))
+    data = all_visible(clean(report))
     validate(data)
-    style = asset("report.css") + asset("compare.css")
-    script = asset("report.js")
-    environment = templates(number=words.number, plain=_plain)
-    figures = list(_draw(data["figures"]).values())
-    page = environment.get_template("compare.html").render(
+    return draw_page(
+        "compare.html",
+        styles=("report.css", "compare.css"),
         report=data,
-        policy=policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own files, never data
-        script=Markup(script),  # noqa: S704
-        figures=figures,
+        figures=list(pictures(data["figures"]).values()),
         verdicts={row["title"]: row["verdict"] for row in data["remedies"]},
         idle=[row for row in data["remedies"] if row["status"] != "done"],
     )
-    return page.strip() + "\n"
 
 
 def terminal(report: Mapping[str, Any], console: Console) -> None:
@@ -87,7 +78,7 @@ def terminal(report: Mapping[str, Any], console: Console) -> None:
     """
     from rich.text import Text
 
-    data = _visible(clean(report))
+    data = all_visible(clean(report))
     validate(data)
 
     def line(text: str, style: str = "", *, keep: bool = False) -> None:

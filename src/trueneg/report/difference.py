@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueneg.report import words
 from trueneg.report.files import clean
+from trueneg.report.page import all_visible, draw_page
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,22 +28,13 @@ def render(difference: Mapping[str, Any]) -> str:
     str
         An HTML page; all that comes from the data is escaped, and nothing is fetched.
     """
-    from markupsafe import Markup
-
-    from trueneg.report.html import _visible, asset, policy, templates
-
-    data = _visible(clean(difference))
-    style, script = asset("report.css"), asset("report.js")
-    environment = templates(number=words.number, estimate=words.estimate)
-    page = environment.get_template("diff.html").render(
+    data = all_visible(clean(difference))
+    return draw_page(
+        "diff.html",
         data=data,
         moved=[f for f in data["findings"] if f["change"] != "quiet"],
         quiet=[f for f in data["findings"] if f["change"] == "quiet"],
-        policy=policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own files, never data
-        script=Markup(script),  # noqa: S704
     )
-    return page.strip() + "\n"
 
 
 def terminal(difference: Mapping[str, Any], console: Console) -> None:

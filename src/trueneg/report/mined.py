@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trueneg.report.html import _visible, asset, policy, templates
+from trueneg.report.page import all_visible, draw_page
 
 
 def render_mined(told: Mapping[str, Any]) -> str:
@@ -22,13 +22,4 @@ def render_mined(told: Mapping[str, Any]) -> str:
     str
         HTML; what comes from the data is escaped, and nothing is fetched.
     """
-    from markupsafe import Markup
-
-    style = asset("report.css")
-    environment = templates()
-    page = environment.get_template("mined.html").render(
-        told=_visible(dict(told)),
-        policy=policy(style, ""),
-        style=Markup(style),  # noqa: S704 - our own file, never data
-    )
-    return page.strip() + "\n"
+    return draw_page("mined.html", told=all_visible(dict(told)))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trueneg.report import words
 from trueneg.report.files import clean
-from trueneg.report.html import _draw, _plain, _visible, asset, policy, templates
+from trueneg.report.page import all_visible, draw_page, pictures
 
 __all__ = ["render"]
 
@@ -27,29 +26,19 @@ def render(model: Mapping[str, Any]) -> str:
     str
         An HTML page.
     """
-    from markupsafe import Markup
-
-    data = _visible(clean(model))
-    style, script = asset("report.css"), asset("report.js")
-    shown = {"number": words.number, "estimate": words.estimate, "method": words.method}
-    environment = templates(**shown, plain=_plain, started=_started)
-    page = environment.get_template("model.html").render(
+    data = all_visible(clean(model))
+    about = data["about"]
+    return draw_page(
+        "model.html",
+        version=data["version"],
         model=data,
-        about=data["about"],
-        policy=policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own files, never data
-        script=Markup(script),  # noqa: S704
-        by_class=data["about"].get("by_class"),
-        threshold=_threshold(data["about"].get("threshold")),
-        figures=list(_draw(data["about"].get("drawings", [])).values()),
-        classes=[(name, _of(data["about"]["rules"], name)) for name in data["classes"]],
+        about=about,
+        by_class=about.get("by_class"),
+        threshold=_threshold(about.get("threshold")),
+        figures=list(pictures(about.get("drawings", [])).values()),
+        classes=[(name, _of(about["rules"], name)) for name in data["classes"]],
         first=_FIRST,
     )
-    return page.strip() + "\n"
-
-
-def _started(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _threshold(stored: dict[str, Any] | None) -> dict[str, Any] | None:

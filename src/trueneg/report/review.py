@@ -9,7 +9,7 @@ from typing import Any
 from trueneg.core.errors import InputError
 from trueneg.report import words
 from trueneg.report.files import clean
-from trueneg.report.html import asset, policy
+from trueneg.report.page import all_visible, draw_page
 
 __all__ = ["render_review"]
 
@@ -42,7 +42,6 @@ def render_review(page: Mapping[str, Any]) -> str:
     InputError
         A part is missing.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     for name in _NEEDED:
@@ -58,20 +57,16 @@ def render_review(page: Mapping[str, Any]) -> str:
     shown = {
         "id": data["id"],
         "data": data["data"],
-        "next": _visible(data["next"]),
+        "next": all_visible(data["next"]),
         "columns": data["columns"],
         "cells": [_told(cell) for cell in data["cells"]],
-        "rows": {number: _visible(row) for number, row in data["rows"].items()},
+        "rows": {number: all_visible(row) for number, row in data["rows"].items()},
     }
-    environment = Environment(
-        loader=PackageLoader("trueneg.report", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    style, script = asset("review.css"), asset("review.js")
-    return environment.get_template("review.html").render(
+    return draw_page(
+        "review.html",
+        styles=("review.css",),
+        script="review.js",
         title=words.visible(data["title"]),
-        policy=policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own files, never data
-        script=Markup(script),  # noqa: S704
         data=Markup(_json(shown)),  # noqa: S704 - no "<" is left in it
     )
 
@@ -79,17 +74,9 @@ def render_review(page: Mapping[str, Any]) -> str:
 def _told(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Spell out what a reader cannot see in what is shown; what the export repeats stays as it is."""
     raw = {name: cell[name] for name in ("key", "row", "finding", "label", "given", "proposed")}
-    raw["near"] = _visible(cell["near"])
+    raw["near"] = all_visible(cell["near"])
     shown = {name: words.visible(cell[name]) for name in ("question", "wrong", "right", "topic") if cell.get(name)}
     return {**raw, **shown, "shown": [words.visible(cell[name]) for name in ("given", "proposed")]}
-
-
-def _visible(value: Any) -> Any:
-    if isinstance(value, str):
-        return words.visible(value)
-    if isinstance(value, dict):
-        return {key: _visible(item) for key, item in value.items()}
-    return [_visible(item) for item in value] if isinstance(value, list) else value
 
 
 def _json(value: Any) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["estimate", "method", "number", "summary", "visible"]
+__all__ = ["cell", "estimate", "method", "number", "plain", "started", "summary", "visible"]
 
 # C0 and C1 controls (a terminal obeys them), lone surrogates (no encoding holds them), and the invisible marks that
 # reorder or hide text (they make one file name look like another). Tab and newline are ordinary.
@@ -76,6 +77,24 @@ def method(value: Mapping[str, Any] | None) -> str:
     if value.get("n") is not None:
         parts.append(f"n = {number(value['n'])}")
     return ", ".join(parts)
+
+
+def plain(value: Any) -> str:
+    """Write a detail: a text or number as it is, the rest as JSON."""
+    if value is None or isinstance(value, int | float | str):
+        return number(value) if not isinstance(value, bool) else ("yes" if value else "no")
+    return json.dumps(value, ensure_ascii=False)
+
+
+def cell(value: Any, column: Mapping[str, Any]) -> str:
+    """Write a cell of a column of numbers (``numeric``, ``decimals``) or anything else."""
+    # Without thousands separators: a row number is a name to search for.
+    return plain(value) if value is None or not column["numeric"] else f"{value:.{column['decimals']}f}"
+
+
+def started(text: str) -> str:
+    """Let a text begin with a capital, and leave the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def summary(findings: Sequence[Mapping[str, Any]]) -> str:
