@@ -199,6 +199,39 @@ def test_a_published_split_is_read(tmp_path):
     assert {k: v.tolist() for k, v in read_ssb_split(path).bins.items()} == {"all": [2, 4]}
 
 
+@pytest.mark.parametrize(
+    ("known", "unknown", "match"),
+    [
+        ([0, 1], {"EASY": [2], "easy": [3]}, "twice"),
+        ([0, 1], {"Easy": []}, "none empty"),
+        ([0, 1], [], "none empty"),
+        ([0, 1], {}, "none empty"),
+        ([], [2], "none empty"),
+        ("birds", {"Easy": ["fish"]}, "lists of names"),
+        ([0, 1], {"Easy": "fish"}, "lists of names"),
+        ({"a": 0}, ["b"], "lists of names"),
+        ([[0], [1]], [[2]], "lists of names"),
+        ([None, 1], [2], "lists of names"),
+        ([0, 0], [2], "class 0 is in two lists"),
+        ([0, 1], ["1"], "class 1 is in two lists"),
+    ],
+)
+def test_a_damaged_split_loses_no_class(tmp_path, known, unknown, match):
+    """A difficulty written twice dropped its classes, and a text for a list ended in an IndexError."""
+    path = tmp_path / "damaged.json"
+    path.write_text(json.dumps({"known_classes": known, "unknown_classes": unknown}))
+    with pytest.raises(InputError, match=match) as caught:
+        read_ssb_split(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_split_saved_with_a_mark_of_its_encoding_is_read(tmp_path):
+    """Editors on Windows put one before the first brace."""
+    path = tmp_path / "marked.json"
+    path.write_text(json.dumps({"known_classes": ["a", "b"], "unknown_classes": {"Hard": ["c"]}}), encoding="utf-8-sig")
+    assert read_ssb_split(path).bins["hard"].tolist() == ["c"]
+
+
 Z, Y = logits()
 BAD = {
     "one class": (lambda: OpenSetClassifier(LogisticRegression()).fit(Z, np.zeros(200)), "one class"),

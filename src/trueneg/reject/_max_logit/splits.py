@@ -180,25 +180,33 @@ def read_ssb_split(path: str | Path) -> SemanticSplit:
     Raises
     ------
     InputError
-        Where the file is none, or a class is in two lists.
+        Where the file is none, a list is empty or holds other than names and numbers, or a class is in two lists.
     """
     where = Path(path)
     try:
-        stored = json.loads(where.read_text(encoding="utf-8"))
+        stored = json.loads(where.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         msg = f"{where} cannot be read as JSON ({type(error).__name__}): name a split of the Semantic Shift Benchmark."
         raise InputError(msg) from error
     try:
         known, others = stored["known_classes"], stored["unknown_classes"]
-        by = {str(k).lower(): v for k, v in ({"all": others} if isinstance(others, list) else others).items()}
-        lists = [list(known), *(list(v) for v in by.values())]
+        parts = [("all", others)] if isinstance(others, list) else [(k.lower(), v) for k, v in others.items()]
     except (KeyError, TypeError, AttributeError) as error:
         msg = f"{where} has no 'known_classes' and 'unknown_classes' by difficulty: it is no split of that benchmark."
         raise InputError(msg) from error
-    flat = [str(c) for part in lists for c in part]
-    if len(set(flat)) != len(flat) or not known:
-        twice = next((c for c in flat if flat.count(c) > 1), "none")
-        msg = f"{where}: known classes are missing, or class {twice} is in two lists: the file is damaged."
+    lists = [known, *(classes for _, classes in parts)]
+    if len(parts) < 1 or not all(isinstance(x, list) and x and all(type(c) in (str, int) for c in x) for x in lists):
+        msg = f"{where}: known and unknown classes must be lists of names or numbers, none empty: the file is damaged."
+        raise InputError(msg)
+    seen: set[str] = set()
+    for c in (str(c) for part in lists for c in part):
+        if c in seen:
+            msg = f"{where}: class {c} is in two lists, or in one twice: the file is damaged."
+            raise InputError(msg)
+        seen.add(c)
+    by = dict(parts)
+    if len(by) < len(parts):
+        msg = f"{where}: a difficulty is there twice, in capitals and small: the file is damaged."
         raise InputError(msg)
     names = {"easy": 0, "medium": 1, "hard": 2}
     ordered = sorted(by, key=lambda k: (names.get(k, 3), k))
