@@ -3,10 +3,10 @@
 Three scores, none of which has learned from the row itself or its group: the similarity to the class that
 a row is most like, by the nearest fifth of the class's rows; the distance to the nearest class, in units of
 the spread within classes (Mahalanobis, out of fold); and the similarity to the nearest other row. A row is
-told where one of them lies far outside the usual range: a broken input, another source, or a class that the
-labels do not know. A classifier still gives them a confident answer. Rows are ordered by the first. The
-finding says which thresholds keep 99 % of the labelled rows, and how many of the rows without a label each
-of them refuses.
+told where one of them lies far outside the usual range (at most 5 % of the rows by each): a broken input,
+another source, or a class that the labels do not know. A classifier still gives them a confident answer.
+Rows are ordered by how far outside they are. The finding says which thresholds keep 99 % of the labelled
+rows, and how many of the rows without a label each of them refuses.
 
 Without two classes of 50 rows only the nearest row is used. Foreign rows that came together are each other's
 nearest rows, and the spread is learned from them as well; but they are no fifth of a class. Measured, by
@@ -16,7 +16,10 @@ of the rows under random labels, .85 (digits) and .86 (pendigits) by the class, 
 lie beyond the usual range: 14 rows were told of the 100 drawings, all of them drawings; 27 of 200 without a
 label, all drawings. Of those 200 the thresholds refuse .64 by the class, .41 by the nearest row, none by the
 distance. Which one is best depends on the data: rows of a held-out class without labels are refused best by
-the nearest row, .39 (digits) and .72 (pendigits), by the class .07 and .03.
+the nearest row, .39 (digits) and .72 (pendigits), by the class .07 and .03. Of 6,000 flows of NSL-KDD beside
+900 without a label, 300 of these attacks of new types, 367 rows were told and .50 [.45, .55] of them are such
+attacks, of the first 50 .74; where 120 new attacks had random labels, .07 [.05, .10] of 314: attacks that
+look like users are not told.
 
 Remedy: look at them; let the model abstain on such inputs, by `trueneg fit mahalanobis`.
 """
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 CODE, TITLE = "TN401", "Rows unlike anything else"
 KEEP = 0.99
 _FAR = 3.0  # interquartile ranges beyond the quartile
+_MOST = 0.05  # of the rows by one score: where half of a table are near copies, all others would lie beyond that
 
 
 def run(context: Context) -> Finding:
@@ -46,54 +50,52 @@ def run(context: Context) -> Finding:
         return Finding(CODE, TITLE, "skipped", "needs neighbours, which --quick leaves out")
     asked, even = context.asked
     embedding = context.data.embedding
-    similar = np.full(len(embedding), np.nan)
+    similar, reach = np.full((2, len(embedding)), np.nan)
     similar[asked] = _similarity(embedding, asked, context.neighbors[asked, 0])
-    usual = similar if even is None else similar[even]
-    bar = _bar(usual)
-    far = similar < bar
-    order = similar
-    familiar, reach = scores_of(context), np.full(len(embedding), np.nan)
-    told, command = "", None
-    like = reach_of(context, asked)
+    like, familiar = reach_of(context, asked), scores_of(context)
     if like is not None:
         reach[asked] = like
-        low = _bar(reach if even is None else reach[even])
-        far = (reach < low) | far
-        order = reach
+    # The root of the distance: squares have a tail of their own.
+    away = None if familiar is None else -np.sqrt(np.maximum(-2 * familiar, 0.0))
+    bar = 0.0
+    beyond = np.full(len(embedding), -np.inf)
+    for scores in (reach if like is not None else None, away, similar):
+        if scores is not None:
+            bar, far_by = _beyond(scores, scores if even is None or scores is away else scores[even])
+            beyond = np.fmax(beyond, far_by)
+    far = beyond > 0
+    told, command = "", None
     if familiar is not None:
-        near = -np.sqrt(np.maximum(-2 * familiar, 0.0))
-        far = (near < _bar(near)) | far
-        if like is None:
-            order = familiar
-    if familiar is not None or like is not None:
-        scores = {"class similarity": reach, "nearest similarity": similar, "distance score": familiar}
-        words, apt = _threshold(context, {name: v for name, v in scores.items() if v is not None})
+        known = {"class similarity": None if like is None else reach, "nearest similarity": similar}
+        known |= {"distance score": familiar}
+        words, apt = _threshold(context, {name: v for name, v in known.items() if v is not None})
         told, command = "; " + words, _command(context) if apt else None
     drawn = far if even is None else far[even]
     rows = np.flatnonzero(far)
     if not rows.size:
         return Finding(CODE, TITLE, "passed", "every row has another one within the usual distance" + told)
-    known = np.where(np.isnan(order), np.inf, order)
     return Finding(
         CODE,
         TITLE,
         "advice",
         f"{rows.size:,} rows are far from all others (nearest similarity below {bar:.2f})"
-        + (" or from all classes" if told else "")
+        + (" or from all classes" if familiar is not None else "")
         + f"; {len(asked):,} rows were looked at{told}",
         severity="low",
-        estimate=wilson(int(drawn.sum()), len(usual)),
+        estimate=wilson(int(drawn.sum()), len(drawn)),
         unit="share of rows",
         affected=int(rows.size),
         remedy="look at them; let the model abstain where nothing similar was in training",
         command=command,
-        rows=rows[np.argsort(known[rows], kind="stable")].tolist(),
+        rows=rows[np.argsort(-beyond[rows], kind="stable")].tolist(),
     )
 
 
-def _bar(usual: np.ndarray) -> float:
-    low, high = np.nanquantile(usual, [0.25, 0.75])
-    return float(low - _FAR * (high - low))
+def _beyond(scores: np.ndarray, usual: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the end of the usual range, and how far below it scores lie (n,), in interquartile ranges."""
+    least, low, high = np.nanquantile(usual, [_MOST, 0.25, 0.75])
+    bar = float(min(low - _FAR * (high - low), least))
+    return bar, (bar - scores) / max(float(high - low), 1e-12)
 
 
 def _threshold(context: Context, scores: dict[str, np.ndarray]) -> tuple[str, bool]:
