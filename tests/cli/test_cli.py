@@ -68,6 +68,26 @@ def test_claim_without_its_data_is_not_run_and_never_held(tmp_path, monkeypatch,
     assert "trueneg data get uci" in row["not_run"]
 
 
+def test_claims_are_listed_a_line_each_and_told_in_full_by_name(capsys, monkeypatch):
+    """Sixty claims are looked through on a screen or two; a name leads to the words, a wrong one to the nearest."""
+    monkeypatch.setenv("COLUMNS", "80")
+    from trueneg.claims import CLAIMS, load
+
+    told = []
+    for names in ([], ["teen-omniglot"], ["teen-omnigot"]):
+        with pytest.raises(SystemExit):
+            main(["claims", "list", *names])
+        told.append(capsys.readouterr())
+    lines = told[0].out.splitlines()
+    assert len(lines) < 2 * len(CLAIMS)
+    assert all(any(line.startswith(f"  {name} ") for line in lines) for name in CLAIMS)
+    whole = " ".join(told[1].out.split())
+    claim = load("teen-omniglot")
+    assert " ".join(claim.statement.split()) in whole
+    assert " ".join(claim.control.split()) in whole
+    assert "did you mean teen-omniglot" in told[2].err
+
+
 def test_help_lists_every_command_in_the_order_of_use(run):
     """A new user reads from the top: demo and audit first, the house's own last, and no command outside a group."""
     told = run("--help").stdout

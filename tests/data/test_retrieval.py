@@ -192,3 +192,13 @@ def test_the_two_real_collections(name, read, sizes):
     found = read(registry.folder(name))
     verdict = found.qrels.verdict
     assert (len(found.documents), len(found.queries), (verdict == 1).sum(), (verdict == 0).sum()) == sizes
+
+
+def test_a_path_that_is_no_folder_is_told_apart(tmp_path):
+    """A file given in place of its folder is the likeliest mistake, and is named as one."""
+    (tmp_path / "corpus.jsonl").write_text("{}")
+    for read in (read_collection, read_splits):
+        with pytest.raises(InputError, match="is a file; name the folder that holds corpus, queries and qrels"):
+            read(tmp_path / "corpus.jsonl")
+        with pytest.raises(InputError, match="there is no such folder; check the path"):
+            read(tmp_path / "corpus")

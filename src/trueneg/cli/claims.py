@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 
-def list_claims() -> None:
-    """List the claims: what each paper says, and the sabotage under which it must not hold."""
+def list_claims(*names: str) -> None:
+    """List the claims by the system that they are about; of those named, what is claimed and what must break it.
+
+    Parameters
+    ----------
+    names
+        Ids of claims to tell in full.
+    """
     from rich.console import Console
-    from rich.table import Table
 
     from trueneg.claims import CLAIMS, load
 
-    table = Table("claim", "system", "statement", "must fail under")
-    for name in CLAIMS:
-        claim = load(name)
-        table.add_row(claim.id, claim.system, claim.statement, claim.control)
-    Console().print(table)
+    console = Console()
+    how: dict[str, Any] = {"markup": False, "highlight": False}
+    _refuse_unknown(names)
+    if names:
+        for name in names:
+            claim = load(name)
+            console.print(f"{claim.id} ({claim.system}), after {claim.paper}", **how)
+            console.print(f"  It holds where: {claim.statement}", **how)
+            console.print(f"  It must fail under: {claim.control}\n", **how)
+        return
+    claims = sorted((load(name) for name in CLAIMS), key=lambda claim: (claim.system, claim.id))
+    width = max(len(claim.id) for claim in claims)
+    for number, claim in enumerate(claims):
+        if number == 0 or claims[number - 1].system != claim.system:
+            console.print(claim.system, style="bold", **how)
+        console.print(f"  {claim.id:{width}}  {claim.statement}", overflow="ellipsis", no_wrap=True, **how)
+    console.print("\nWhat one of them says: trueneg claims list NAME; hold it to that: trueneg claims run NAME", **how)
 
 
 def run_claims(
@@ -50,11 +68,9 @@ def run_claims(
     from trueneg.core.errors import InputError
 
     wanted = list(CLAIMS) if all_ else list(names)
-    unknown = [n for n in wanted if n not in CLAIMS]
-    if unknown or not wanted:
-        msg = f"no claim is called {unknown[0]!r}" if unknown else "name a claim, or --all"
-        msg += "; there are " + ", ".join(CLAIMS)
-        raise InputError(msg)
+    _refuse_unknown(wanted)
+    if not wanted:
+        raise InputError("name a claim, or --all; trueneg claims list shows what there is")
     rows = []
     for name in wanted:
         row = run_claim(load(name), seeds=seeds, full=full)
@@ -65,6 +81,20 @@ def run_claims(
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     failed = [r for r in rows if r["not_run"] is None and (not r["holds"] or r["control_holds"])]
     return int(bool(failed))
+
+
+def _refuse_unknown(names: Sequence[str]) -> None:
+    """Refuse a name that no claim has, with the nearest ones."""
+    import difflib
+
+    from trueneg.claims import CLAIMS
+    from trueneg.core.errors import InputError
+
+    for name in names:
+        if name not in CLAIMS:
+            close = difflib.get_close_matches(name, CLAIMS, n=3)
+            hint = f"did you mean {', '.join(close)}? " if close else ""
+            raise InputError(f"no claim is called {name!r}; {hint}trueneg claims list shows what there is")
 
 
 def _show(row: dict[str, Any]) -> None:

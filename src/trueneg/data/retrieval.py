@@ -115,8 +115,7 @@ def read_splits(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        msg = f"{one_line(folder)}: there is no such folder"
-        raise InputError(msg)
+        raise _no_folder(folder)
     tell = progress or (lambda *_: None)
     if (folder / "cran.all.1400").is_file():
         return _splits_of(read_cranfield(folder))
@@ -201,8 +200,7 @@ def read_collection(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        msg = f"{one_line(folder)}: there is no such folder"
-        raise InputError(msg)
+        raise _no_folder(folder)
     tell = progress or (lambda *_: None)
     if (folder / "cran.all.1400").is_file():
         return read_cranfield(folder)
@@ -280,3 +278,10 @@ def read_cranfield(folder: str | Path) -> Collection:
     keep = np.array([key in known for key in found.document.tolist()])
     lines = Lines(found.query[keep], found.document[keep], found.value[keep], found.line[keep])
     return joined(documents, Texts(numbers, queries.text), lines, folder / "cranqrel")
+
+
+def _no_folder(folder: Path) -> InputError:
+    """Return the error for a path that is no folder."""
+    if folder.is_file():
+        return InputError(f"{one_line(folder)} is a file; name the folder that holds corpus, queries and qrels")
+    return InputError(f"{one_line(folder)}: there is no such folder; check the path")
