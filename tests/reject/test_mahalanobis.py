@@ -19,6 +19,7 @@ from trueneg.core.errors import InputError
 from trueneg.core.nets import ResNet
 from trueneg.core.training import Recipe, seeded, train
 from trueneg.reject import FeatureEnsembleDetector, MahalanobisDetector
+from trueneg.reject._mahalanobis.ensemble import LogisticLayers
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -175,7 +176,7 @@ def test_shrinkage_rules_are_those_of_scikit_learn():
         lambda X, y: MahalanobisDetector.from_state({"about": np.array("{}")}),
         lambda X, y: FeatureEnsembleDetector(MahalanobisDetector()).fit(X, y, known=X),
         lambda X, y: FeatureEnsembleDetector(MahalanobisDetector(), calibrate_on="fgsm").fit(X, y, known=X),
-        lambda X, y: FeatureEnsembleDetector(MahalanobisDetector()).fit(X, y, known=X[:2], unknown=X[:2]),
+        lambda X, y: FeatureEnsembleDetector(MahalanobisDetector()).fit(X, y, known=X[:1], unknown=X[:1]),
     ],
 )
 def test_bad_input_is_one_clear_line(call):
@@ -311,6 +312,26 @@ def test_the_ensemble_learns_which_layers_tell(net, way):
     assert model.weights_.shape == (4,)
     model.calibrate(fresh, target_tpr=0.9)
     assert model.threshold_.tpr.value >= 0.9
+
+
+def test_with_one_step_all_rows_fit_the_weights():
+    """Nothing is chosen on ready features, so that no row is set aside: the weights are those of all, in any order."""
+    X, y = draw(8, n=160)
+    odd = X[:40] + np.random.default_rng(0).normal(size=(40, 4)) * 6
+    base = MahalanobisDetector(widths=(2, 2)).fit(X[:60], y[:60])
+    made = [
+        FeatureEnsembleDetector(base, eps_grid=grid, random_state=0).fit_layers(base, known=X[60:], unknown=odd)
+        for grid in (None, (0.0,))
+    ]
+    want = LogisticLayers(base.layer_scores(X[60:]), base.layer_scores(odd), 1)
+    for model in made:
+        assert model.validation_ == {}
+        np.testing.assert_allclose(model.model_.center, want.center)
+        np.testing.assert_allclose(model.model_.scale, want.scale)
+    small = FeatureEnsembleDetector(base).fit_layers(base, known=X[60:62], unknown=odd[:2])
+    assert small.weights_.shape == (2,)
+    with pytest.raises(InputError, match="1 validation rows of a kind: they fit"):
+        FeatureEnsembleDetector(base).fit_layers(base, known=X[60:61], unknown=odd)
 
 
 def test_the_ensemble_has_the_rejecter_shape_on_ready_features():

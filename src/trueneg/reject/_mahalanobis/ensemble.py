@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from trueneg.core._detection.ranked import Ranked
 from trueneg.core.detection import auroc_of
 from trueneg.core.errors import InputError
+from trueneg.core.rows import array_of
 from trueneg.reject._mahalanobis.detector import MahalanobisDetector
 from trueneg.reject.base import BaseRejecter
 
@@ -81,12 +82,14 @@ class FeatureEnsembleDetector(BaseRejecter):
     weights_ : ndarray of shape (n_layers,)
         Of the layers' scores, each scaled to unit spread.
     validation_ : dict of float to float
-        What each step reached on the half that chose: TNR at 95 % TPR for "ood", AUROC for "fgsm".
+        What each step reached on the half that chose: TNR at 95 % TPR for "ood", AUROC for "fgsm". Empty where there
+        was one step only.
 
     Notes
     -----
     Half of the validation rows fit the regression, the other half chooses the step: a row and its attacked copy are
-    always in the same half. ``threshold_`` needs rows of its own still, by ``calibrate``.
+    always in the same half. With one step there is nothing to choose, and all of them fit. ``threshold_`` needs rows of
+    its own still, by ``calibrate``.
 
     References
     ----------
@@ -125,7 +128,7 @@ class FeatureEnsembleDetector(BaseRejecter):
         Raises
         ------
         InputError
-            Where the rows do not fit the way of calibration, or are fewer than 4 of a kind.
+            Where the rows do not fit the way of calibration, or are fewer than 4 of a kind (2, with one step).
         """
         if not isinstance(self.base, MahalanobisDetector):
             msg = f"base is of type {type(self.base).__name__}: give a MahalanobisDetector."
@@ -145,18 +148,19 @@ class FeatureEnsembleDetector(BaseRejecter):
         if self.calibrate_on == "fgsm" and base.net is None:
             raise InputError("calibrate_on='fgsm' attacks a network: give the base net=, or calibrate_on='ood'.")
         self.__dict__.pop("threshold_", None)
+        known, unknown = array_of(known), array_of(unknown)
         rng = np.random.default_rng(self.random_state)
-        good, bad, own, other = self._sides(base, known, unknown, rng)
         grid = self.eps_grid if self.eps_grid is not None else (EPS_GRID if base.net is not None else (0.0,))
         if not len(grid):
             raise InputError("eps_grid is empty: give one step or more, (0.0,) for none.")
+        good, bad, own, other = self._sides(base, known, unknown, rng, parts=min(2, len(grid)))
         seed, best, self.validation_ = int(rng.integers(2**31)), -np.inf, {}
         for eps in grid:
             a, b = (base._all_scores(rows, eps)[0] for rows in (good, bad))
             model = LogisticLayers(a[own == 0], b[other == 0], seed)
-            reached = self._quality(model, a[own == 1], b[other == 1])
-            self.validation_[float(eps)] = reached
-            if reached > best:
+            if len(grid) > 1:
+                self.validation_[float(eps)] = self._quality(model, a[own == 1], b[other == 1])
+            if (reached := self.validation_.get(float(eps), 0.0)) > best:
                 best, self.model_, self.eps_ = reached, model, float(eps)
         self.base_, self.classes_, self.weights_ = base, base.classes_, self.model_.weights
         self._y_tensor = getattr(base, "_y_tensor", False)
@@ -187,16 +191,17 @@ class FeatureEnsembleDetector(BaseRejecter):
         return tnr_at_tpr(truth, scores) if self.calibrate_on == "ood" else auroc_of(truth, scores)
 
     def _sides(
-        self, base: MahalanobisDetector, known: Any, unknown: Any, rng: np.random.Generator
+        self, base: MahalanobisDetector, known: Any, unknown: Any, rng: np.random.Generator, *, parts: int
     ) -> tuple[Any, Any, NDArray[np.int64], NDArray[np.int64]]:
-        """Return known and unknown rows, and the half that each row of them is in."""
+        """Return known and unknown rows, and the part that each row of them is in: 0 fits, 1 chooses."""
         few = len(known) if unknown is None else min(len(known), len(unknown))
-        if few < 4:
-            msg = f"{few} validation rows of a kind: half fits and half chooses, give 4 or more, the paper takes 1,000."
+        if few < 2 * parts:
+            use = "half fits and half chooses" if parts == 2 else "they fit the weights"
+            msg = f"{few} validation rows of a kind: {use}, give {2 * parts} or more, the paper takes 1,000."
             raise InputError(msg)
-        half = rng.permutation(np.arange(len(known)) % 2)
+        half = rng.permutation(np.arange(len(known)) % parts)
         if unknown is not None:
-            return known, unknown, half, rng.permutation(np.arange(len(unknown)) % 2)
+            return known, unknown, half, rng.permutation(np.arange(len(unknown)) % parts)
         from trueneg.reject._mahalanobis.attacks import fgsm, noise_like
 
         seed = int(rng.integers(2**31))
