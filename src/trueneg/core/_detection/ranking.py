@@ -9,8 +9,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueneg.core._detection.ranked import Ranked, area, average_precision, fewer, resampled, truth_of, widened
-from trueneg.core._intervals.estimate import normal_quantile
+from trueneg.core._detection.ranked import (
+    Ranked,
+    area,
+    average_precision,
+    fewer,
+    on_logit_scale,
+    resampled,
+    truth_of,
+    widened,
+)
 from trueneg.core._intervals.inputs import array_of, vector_of
 from trueneg.core.errors import InputError
 from trueneg.core.intervals import Estimate, wilson
@@ -66,7 +74,7 @@ def auroc(
     """
     ranked = Ranked.of(known, scores)
     if groups is not None:
-        return _boot(_auroc, ranked, groups=groups, level=level, n_boot=n_boot, random_state=random_state)
+        return _boot(_auroc, ranked, curved=(0,), groups=groups, level=level, n_boot=n_boot, random_state=random_state)
     tpr, fpr = ranked.shares()
     value = area(tpr, fpr)
     size = np.diff(np.append(-1, ranked.ends))
@@ -75,14 +83,12 @@ def auroc(
     mid_fpr, mid_tpr = (fpr[1:] + fpr[:-1]) / 2, (tpr[1:] + tpr[:-1]) / 2
     a = 1 - mid_fpr[of_row[ranked.known]]  # share of unknown rows below each known one
     b = mid_tpr[of_row[~ranked.known]]
-    z = normal_quantile(level)
     variance = sum(float(x.var(ddof=1)) / len(x) if len(x) > 1 else 0.25 for x in (a, b))
     if variance <= 1e-24 or not 1e-12 < value < 1 - 1e-12:
         few = min(len(a), len(b))
         edge = wilson(round(value * few), few, level=level)
         return Estimate(value, min(edge.low, value), max(edge.high, value), level, "Wilson of the smaller kind", few)
-    middle, half = math.log(value / (1 - value)), z * math.sqrt(variance) / (value * (1 - value))
-    low, high = (1 / (1 + math.exp(min(-x, 700.0))) for x in (middle - half, middle + half))
+    low, high = on_logit_scale(value, math.sqrt(variance), level)
     return Estimate(value, low, high, level, "DeLong, logit scale", len(a) + len(b))
 
 
@@ -139,7 +145,7 @@ def aupr(
     Parameters
     ----------
     known, scores, groups, level, n_boot, random_state
-        As in :func:`auroc`; the interval is a bootstrap.
+        As in :func:`auroc`; the interval is a bootstrap, on the logit scale.
     positive : {"known", "unknown"}, default="known"
         Whose precision.
 
@@ -163,7 +169,7 @@ def aupr(
         )
 
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
-    return resampled(stat, ranked.known, **options)
+    return resampled(stat, ranked.known, curved=(0,), **options)
 
 
 def detection_accuracy(
@@ -259,7 +265,7 @@ def oscr(
     Parameters
     ----------
     known, scores, groups, level, n_boot, random_state
-        As in :func:`auroc`; the interval is a bootstrap.
+        As in :func:`auroc`; the interval is a bootstrap, on the logit scale.
     correct : array-like of bool of shape (n,)
         Whether the closed-set answer is right; not read for unknown rows.
 
@@ -275,7 +281,7 @@ def oscr(
         return float("nan") if shares is None else area(*shares)
 
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
-    return resampled(stat, ranked.known, **options)
+    return resampled(stat, ranked.known, curved=(0,), **options)
 
 
 def compare_detectors(

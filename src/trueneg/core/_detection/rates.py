@@ -69,7 +69,7 @@ def eer(
         return float(shares[1][at - 1] + mix * (shares[1][at] - shares[1][at - 1]))
 
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
-    return resampled(stat, ranked.known, **options)
+    return resampled(stat, ranked.known, curved=(0,), **options)
 
 
 def eer_threshold(known: ArrayLike, scores: ArrayLike) -> float:
@@ -249,7 +249,7 @@ def novelty_report(
         )
 
     options: dict[str, Any] = {"level": level, "n_boot": n_boot, "random_state": random_state}
-    found = resampled_all(figures, ranked.known, groups=groups, **options)
+    found = resampled_all(figures, ranked.known, groups=groups, curved=(0, 3, 4), **options)
     if groups is None:
         found[0] = auroc(known, scores, level=level)
         found[1] = widened(found[1], int((~ranked.known).sum()))
