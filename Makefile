@@ -31,8 +31,9 @@ $(V)/.lint: $(V)/.core
 demo: $(V)/.core ## run the main job on real data and score it against planted errors
 	$(BIN)/trueneg demo
 
+# Bytecode is kept whatever the shell says: without it every process of the tests compiles all it imports anew.
 test: $(V)/.test ## the whole fast suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 slow: $(V)/.test ## simulations and real data, minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
