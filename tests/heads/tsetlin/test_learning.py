@@ -169,7 +169,7 @@ def _rival(naive, own, literals, on, clause_on, seed, epoch, row):
 def test_every_state_is_that_of_the_naive_machine(option):
     """Protects the rule: after every row each state is where plain loops on the same chance put it, in torch too."""
     o = PLAIN | option
-    X, y = _case(o)
+    X, y = _case(o, n=24)
     shape = Shape(o["features"], o["negation"])
     machine = Machine.new(o["classes"], o["clauses"], shape, bits=o["bits"], pool=o["pool"], seed=7)
     naive = Naive(o["classes"], o["clauses"], shape.literals, o)
