@@ -35,6 +35,7 @@ from trueneg.core.intervals import (
         ((0.0031, 0.0021, 0.0046), "0.0031 [0.0021, 0.0046]"),
         ((1204.2, 1100.0, 1311.0), "1204 [1100, 1311]"),
         ((0.5, 0.5, 0.5), "0.50 [0.50, 0.50]"),
+        ((float("nan"),) * 3, "not known"),
     ],
 )
 def test_estimate_prints_the_digits_its_width_deserves(args, text):

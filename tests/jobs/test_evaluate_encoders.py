@@ -362,7 +362,7 @@ def test_the_command_line(folder, tmp_path, capsys):
     assert "Borda's count over 2 tasks, a point for each encoder beaten, of 2:" in told.out
     assert "clustering" not in told.out
     for args, words in (
-        ([str(folder)], "1 paths and no encoder"),
+        ([str(folder)], "1 path and no encoder"),
         ([str(folder), "--encoder", "words", "--unjudged", "condensed"], "--unjudged and --positive-from are of a run"),
     ):
         with pytest.raises(SystemExit) as done:

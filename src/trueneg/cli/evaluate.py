@@ -77,8 +77,8 @@ def evaluate(
     else:
         if len(paths) != 2 or kinds is not None or cache is not None:
             msg = (
-                f"{len(paths)} paths and no encoder: give a run and its judgments, or tasks with --encoder, such as "
-                "--encoder minilm"
+                f"{len(paths)} {'path' if len(paths) == 1 else 'paths'} and no encoder: give a run and its judgments, "
+                "or tasks with --encoder, such as --encoder minilm"
             )
             raise InputError(msg)
         from trueneg.jobs.evaluate import evaluate as run_evaluate

@@ -81,3 +81,16 @@ def test_nothing_to_adopt_asks_for_judgments(reviewed, monkeypatch):
     task = make_task(open_source(out, None, {}), seed=0, cost_fn=None, cost_fp=None, progress=lambda _: None)
     monkeypatch.setattr(advice, "winner", lambda rows, metric: None)
     assert advice.next_command([], task, "mcc") == f"trueneg review {out}"
+
+
+def test_what_the_reader_noticed_is_told_once(tmp_path):
+    """How a table was read stands in the comparison's report, each sentence once."""
+    from trueneg.jobs.compare.task import make_task, open_source
+
+    path = tmp_path / "t.csv"
+    path.write_text(";x;y\n" + "".join(f"{i};{i % 5},5;{i % 2}\n" for i in range(40)))
+    task = make_task(
+        open_source(path, None, {"label": "y"}), seed=0, cost_fn=None, cost_fp=None, progress=lambda _: None
+    )
+    assert len(task.saw) == len(set(task.saw))
+    assert "fields are separated by a semicolon" in task.saw

@@ -38,7 +38,9 @@ class Estimate:
     n: int | None = None
 
     def __str__(self) -> str:
-        """Return ``0.87 [0.82, 0.91]``: as many decimals as the width of the interval deserves."""
+        """Return ``0.87 [0.82, 0.91]``: as many decimals as the width of the interval deserves; words for a NaN."""
+        if math.isnan(self.value):
+            return "not known"
         width = self.high - self.low
         digits = 2
         if math.isfinite(width) and width >= 10:

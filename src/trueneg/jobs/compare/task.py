@@ -199,7 +199,7 @@ def make_task(
         raise InputError(
             f"all labelled rows are {classes[present[0]] if len(present) else 'missing'}: two classes are needed"
         )
-    saw = [*table.notes, *roles.notes]
+    saw = list(roles.notes)
     if len(rows) < len(codes):
         saw.append(f"{len(codes) - len(rows):,} rows without a label are left out")
     if len(present) < len(classes):
