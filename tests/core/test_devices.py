@@ -113,6 +113,26 @@ def test_a_stored_detector_steps_as_it_did():
     assert again.input_std == [0.1, 0.2, 0.4]
 
 
+def test_the_scale_of_rows_that_are_no_pictures_is_one_a_feature():
+    """It was laid out for pictures: rows became one batch of a batch, and all of them got the same score."""
+    net, rows = small(), X.astype(np.float32)
+    plain = MahalanobisDetector(net, layers=["0"], eps=0.05).fit(rows, Y).score_samples(rows)
+    one = MahalanobisDetector(net, layers=["0"], eps=0.1, input_std=[2.0]).fit(rows, Y).score_samples(rows)
+    each = MahalanobisDetector(net, layers=["0"], eps=0.1, input_std=[2.0] * 6).fit(rows, Y).score_samples(rows)
+    assert np.allclose(one, plain)
+    assert np.allclose(each, plain)
+    assert np.ptp(plain) > 0.1
+
+
+@pytest.mark.parametrize(
+    "options", [{"input_std": [1.0, 2.0]}, {"input_std": [0.0]}, {"eps": float("nan")}, {"eps": "a"}]
+)
+def test_a_step_that_cannot_be_made_is_refused(options):
+    """Not as a broadcast error, and not as scores of NaN."""
+    with pytest.raises(InputError, match="input_std=|eps="):
+        MahalanobisDetector(small(), **{"eps": 0.1, **options}).fit(X, Y).score_samples(X)
+
+
 def test_pictures_reach_an_encoder_as_they_reach_others():
     """Hyp-OC's encoder sees pixels in [0, 1] and channels first, as the trainer that made it did."""
     rng = np.random.default_rng(0)

@@ -291,7 +291,7 @@ class MahalanobisDetector(BaseRejecter):
             raise InputError("widths divides ready features: with a network name its layers instead.")
         if self.net is None and (self.layers is not None or self.eps or self.input_std is not None):
             raise InputError("layers, eps and input_std belong to a network: give net, or divide features by widths.")
-        if self.eps < 0:
+        if not isinstance(self.eps, int | float | np.number) or not 0 <= self.eps < np.inf:
             msg = f"eps={self.eps!r}: give a step of 0 or more."
             raise InputError(msg)
 

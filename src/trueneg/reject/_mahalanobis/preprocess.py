@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trueneg.core.activations import recorded
 from trueneg.core.devices import batch_of, evaluating, steps_of, through, unwrapped
+from trueneg.core.errors import InputError
 from trueneg.core.training import on_threads
 from trueneg.reject._mahalanobis.gaussian import Gaussians
 
@@ -23,22 +24,31 @@ def stepped_scores(model: Any, images: torch.Tensor, eps: float) -> tuple[NDArra
     in the authors' code; the nearest class is looked for again at x'.
     """
     net, device = unwrapped(model.net), model.device
-    std = None
-    if model.input_std is not None:
-        std = torch.as_tensor(model.input_std, dtype=torch.float32, device=device).reshape(1, -1, 1, 1)
     out = np.empty((len(images), len(model.layers_)))
     place = np.empty(len(images), np.int64)
     with evaluating(net, device), on_threads(1 if device == "cpu" else torch.get_num_threads()):
+        std = _scale(model.input_std, images, device)
         for start in steps_of(len(images), model.batch_size):
             part = slice(start, start + model.batch_size)
             batch = batch_of(net, images[part], device)
             for j, name in enumerate(model.layers_):
                 found = model.gaussians_[j]
-                moved = batch + (_step(net, batch, name, found, eps) / (1.0 if std is None else std)).to(batch.dtype)
+                moved = batch + (_step(net, batch, name, found, eps) / std).to(batch.dtype)
                 with torch.inference_mode(), recorded(net, [name]) as kept:
                     through(net, moved)
                 out[part, j], place[part] = found.score(kept[name].float().cpu().numpy())
     return out, place
+
+
+def _scale(input_std: Any, images: torch.Tensor, device: Any) -> torch.Tensor:
+    """Return what the step is divided by: 1, or one number a channel, the dimension after the rows."""
+    if input_std is None:
+        return torch.ones((), device=device)
+    std = torch.as_tensor(np.asarray(input_std, dtype=np.float32).reshape(-1), device=device)
+    if images.ndim < 2 or len(std) not in (1, images.shape[1]) or not bool(((std > 0) & torch.isfinite(std)).all()):
+        msg = f"input_std={input_std!r} for rows of shape {tuple(images.shape[1:])}: give one number above 0 a channel."
+        raise InputError(msg)
+    return std.reshape(1, -1, *(1,) * (images.ndim - 2))
 
 
 def _step(net: torch.nn.Module, batch: torch.Tensor, name: str, found: Gaussians, eps: float) -> torch.Tensor:
