@@ -68,6 +68,27 @@ def test_claim_without_its_data_is_not_run_and_never_held(tmp_path, monkeypatch,
     assert "trueneg data get uci" in row["not_run"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["report", "none"], "none: it is not there; name the folder of an audit"),
+        (["report", "a.csv"], "a.csv: it is no JSON; name the folder of an audit"),
+        (["review", "none"], "none holds no audit (there is no such folder); run 'trueneg audit PATH' first"),
+        (["compare", "."], ". holds no audit (there is no audit.json in it); run 'trueneg audit PATH' first"),
+    ],
+)
+def test_what_is_no_audit_is_said_without_the_words_of_the_system(arguments, says, tmp_path, monkeypatch, capsys):
+    """No number of an errno and no place in a parser: what is missing, and what to name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert says in err
+    assert "Errno" not in err
+
+
 def test_claims_are_listed_a_line_each_and_told_in_full_by_name(capsys, monkeypatch):
     """Sixty claims are looked through on a screen or two; a name leads to the words, a wrong one to the nearest."""
     monkeypatch.setenv("COLUMNS", "80")

@@ -31,7 +31,8 @@ def report(path: Path, /, *, out: Path | None = None) -> None:
     try:
         loaded = json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        msg = f"{source} is no audit: {error}; name a folder that 'trueneg audit' wrote"
+        why = {FileNotFoundError: "it is not there", json.JSONDecodeError: "it is no JSON"}.get(type(error), str(error))
+        msg = f"{source}: {why}; name the folder of an audit, a comparison's compare.json, or the folder of a model"
         raise InputError(msg) from error
     compared = isinstance(loaded, dict) and str(loaded.get("schema", "")).startswith("trueneg/compare/")
     if compared:

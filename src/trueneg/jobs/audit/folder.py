@@ -139,7 +139,9 @@ class AuditFolder:
             report = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
             validate(report)
         except (OSError, ValueError, InputError) as error:
-            msg = f"{where} holds no audit ({one_line(error, 200)}); run 'trueneg audit PATH' first"
+            missing = "there is no audit.json in it" if folder.is_dir() else "there is no such folder"
+            why = missing if isinstance(error, FileNotFoundError) else one_line(error, 200)
+            msg = f"{where} holds no audit ({why}); run 'trueneg audit PATH' first"
             raise InputError(msg) from error
         try:
             with np.load(folder / RANKINGS, allow_pickle=False) as kept:
