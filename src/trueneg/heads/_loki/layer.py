@@ -51,8 +51,8 @@ class FrechetLayer(nn.Module):
     Notes
     -----
     It is for networks whose k outputs are given. Where there are rows of all K labels, give each its output and answer
-    by :func:`frechet_predict`: on 20 newsgroups that has half the squared distance of 8 outputs trained through the layer
-    (6.4 against 11 to 13; 15 without training through).
+    by :func:`frechet_predict`: on 20 newsgroups that has half the squared distance of 8 outputs trained through the
+    layer (6.4 against 11 to 13; 15 without training through).
 
     Holds k x K squared distances in float32 and moves with ``to``; for more labels than some thousands train without
     it and predict by :func:`frechet_predict`. Distances are as they are: divide lengths by their mean, or scale the
