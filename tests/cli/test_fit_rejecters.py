@@ -269,11 +269,7 @@ def test_hyp_oc_trains_the_last_block_of_the_encoder(run, tmp_path):
 
 
 def test_hyp_oc_stands_beside_a_simple_method_at_the_same_point():
-    """An operating point alone hides which one ranks better: the one-class SVM rejects as many familiar rows here."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import OneClassSVM
-
+    """An operating point hides which one ranks better: the distance to the mean rejects as many familiar rows here."""
     from trueneg.jobs.fit.kinds.base import Setting
     from trueneg.jobs.fit.kinds.hyp_oc import HypOc
 
@@ -282,15 +278,15 @@ def test_hyp_oc_stands_beside_a_simple_method_at_the_same_point():
     X = np.r_[_blob(50, 1), 2 * np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)]
     own = np.arange(90) < 50
     scores = kind.model.score_samples(X)
-    svm = make_pipeline(StandardScaler(), OneClassSVM(nu=0.1)).fit(_blob(100)).score_samples(X)
+    far = -np.linalg.norm((X - _blob(100).mean(axis=0)) / _blob(100).std(axis=0), axis=1)
     for lost in (0, 3, 50):
         kind.threshold = np.append(np.sort(scores[own]), np.inf)[lost]
         figures, _ = kind.beside(X, scores, own, None)
-        edge = next(t for t in [*np.sort(svm), np.inf] if (svm[own] < t).sum() == lost and t in [*svm[own], np.inf])
-        point = figures["all other rows rejected by a one-class SVM, at as many of real"]
-        assert point.value == (svm[~own] < edge).mean()
+        edge = next(t for t in [*np.sort(far), np.inf] if (far[own] < t).sum() == lost and t in [*far[own], np.inf])
+        point = figures["all other rows rejected by the distance to the mean, at as many of real"]
+        assert point.value == (far[~own] < edge).mean()
         assert figures["AUROC"].value == pytest.approx(auroc_of(own, scores))
-        assert figures["AUROC of a one-class SVM on the frozen features"].value == pytest.approx(auroc_of(own, svm))
+        assert figures["AUROC of the distance to the mean"].value == pytest.approx(auroc_of(own, far))
     assert kind.beside(X[:50], scores[:50], own[:50], None) == ({}, [])
 
 
@@ -327,3 +323,20 @@ def test_settings_of_hyp_oc_that_cannot_be_are_one_line(tmp_path, settings, word
         fit("hyp_oc", tmp_path / "t.csv", reading=Reading(label="y"), settings=settings)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_hyp_oc_names_what_was_not_asked_for(tmp_path):
+    """A class that was familiar for want of another, and rows of one video that no split can part."""
+    _table(tmp_path / "t.csv", _blob(60), y=["attack"] * 60, clip=["a"] * 60)
+    with pytest.raises(InputError, match="none is left to learn from: --held-out 0"):
+        fit("hyp_oc", tmp_path / "t.csv", reading=Reading(label="y", video="clip"))
+    model = fit("hyp_oc", tmp_path / "t.csv", reading=Reading(label="y", video="clip"), seed=2)
+    assert "attack, the only class, was taken for familiar" in model.about["told"]
+    assert any("too few rows, videos or groups to hold any out" in line for line in model.about["told"])
+    assert not any("--held-out 0" in line for line in model.about["told"])
+    model.save(tmp_path / "m")
+    stored = dict(np.load(tmp_path / "m" / "head.npz"))
+    stored["net.head.point"] = stored["net.head.point"][:, :3]
+    np.savez(tmp_path / "m" / "head.npz", **stored)
+    with pytest.raises(InputError, match="fit"):
+        Model.load(tmp_path / "m")

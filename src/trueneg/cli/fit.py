@@ -70,6 +70,7 @@ def fit(
     settings
         A setting of the head, name=value, such as n_clauses=200; may be given several times. max_logit takes
         estimator=NAME: a classifier of scikit-learn, or network, a small one that learns from images themselves.
+        hyp_oc takes encoder=last_block: that of the image encoder is trained too.
     search
         For tsetlin: choose n_clauses, threshold and specificity on a fifth of the rows learned from.
     keep

@@ -130,6 +130,8 @@ def fit(
     if len(judged) and found.split is None:  # rows that nothing is learned from serve to measure
         judged = np.sort(np.concatenate([judged, *(rows[~used[rows]] for rows in (learned, set_on))]))
     learned, set_on = learned[used[learned]], set_on[used[set_on]]
+    if not len(learned):
+        raise InputError("all rows are held out with their video or group, none is left to learn from: --held-out 0")
     reader = _reader(kind, found, reading, seed)
     if not reader.columns:
         msg = f"{one_line(path)}: no column to learn from was found; name some with --text, --features or --embedding"
@@ -164,7 +166,8 @@ def fit(
                 kind.calibrate_videos(model.rows(set_rows, home), codes[set_on], videos[set_on], classes)  # type: ignore[attr-defined]
             )
         if not len(set_on) and name != "intrusion":
-            model.about["told"].append("the threshold was set on rows learned from (--held-out 0): it rejects too much")
+            why = "--held-out 0" if reading.held_out == 0.0 else "too few rows, videos or groups to hold any out"
+            model.about["told"].append(f"the threshold was set on rows learned from ({why}): it rejects too much")
     _measure(model, table, codes, judged, other, home, found.group)
     return model
 

@@ -235,7 +235,11 @@ class HyperbolicOneClass(BaseRejecter):
                 own = {
                     n.removeprefix(lead): torch.from_numpy(np.array(v)) for n, v in arrays.items() if n.startswith(lead)
                 }
-                module.load_state_dict(own)
+                try:
+                    module.load_state_dict(own)
+                except RuntimeError as error:
+                    msg = f"the state is damaged, or of another {'head' if lead == 'net.' else 'encoder'}: fit again."
+                    raise InputError(msg) from error
         return model
 
     # -- private ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ __all__ = ["HypOc"]
 
 _FAMILIAR = ("real", "live", "bonafide", "genuine", "normal")
 _STEPS = 80  # of the optimiser, at least: what the default epochs are with a thousand rows
-_MOST = 3000  # rows that the simple method beside it learns from: its time grows with their square
+_MOST = 2048  # rows that the simple method beside it learns a mean and a spread from
 _ENCODERS = ("frozen", "last_block")
 
 
@@ -48,8 +48,12 @@ class HypOc(Kind):
 
     def uses(self, y: NDArray[np.int64], classes: list[str]) -> NDArray[np.bool_]:
         """Settle which class is familiar, and return its rows."""
+        if self.familiar is None and len(classes) == 1:
+            self.familiar = classes[0]
+            if self.familiar not in _FAMILIAR:
+                self.told.append(f"{self.familiar}, the only class, was taken for familiar")
         if self.familiar is None:
-            self.familiar = classes[0] if len(classes) == 1 else next((n for n in _FAMILIAR if n in classes), None)
+            self.familiar = next((n for n in _FAMILIAR if n in classes), None)
         if str(self.familiar) not in classes:
             msg = f"which class is familiar? there are {', '.join(classes[:8])}: name it with --set familiar=CLASS"
             raise InputError(msg)
@@ -63,6 +67,8 @@ class HypOc(Kind):
         if progress is not None:
             self.model.set_params(progress=lambda done, total: progress("epochs", done, total))
         self.rows = len(own)
+        if 1280 in self.widths and not self.trains:
+            self.told.append("the image encoder stayed as it is: --set encoder=last_block trains its last block too")
         if "epochs" not in self.setting.params:
             steps = -(-len(own) // int(self.model.batch_size))
             least = -(-_STEPS // max(1, steps))
@@ -72,30 +78,32 @@ class HypOc(Kind):
         self.model.fit(own)
         self.model.set_params(progress=None)
         chosen = np.random.default_rng(self.setting.seed).permutation(len(own))[:_MOST]
-        self._own = self._plain(own[np.sort(chosen)])
+        plain = self._plain(own[np.sort(chosen)])
+        spread = plain.std(axis=0)
+        self._middle = plain.mean(axis=0), np.where(spread > 1e-6 * np.abs(plain).max(axis=0), spread, 1.0)
 
     def beside(
         self, X: Any, scores: NDArray[Any], own: NDArray[np.bool_], groups: NDArray[Any] | None
     ) -> tuple[dict[str, Estimate], list[str]]:
-        """Return how well rows are ranked, and what a one-class SVM rejects where it rejects as many familiar rows."""
+        """Return how well rows are ranked, and what the distance to the mean rejects at as many familiar rows."""
         if own.all() or not own.any():
             return {}, []
-        theirs = _one_class_svm(self._own, self._plain(X))
+        theirs = -np.square((self._plain(X) - self._middle[0]) / self._middle[1]).sum(axis=1, dtype=np.float64)
         kept = np.sort(theirs[own])[int((scores[own] < self.threshold).sum()) :]
         low = theirs[~own] < (kept[0] if len(kept) else np.inf)
         ranks = [_ranking(own, found, groups, self.setting.seed) for found in (scores, theirs)]
         figures = {
-            f"all other rows rejected by a one-class SVM, at as many of {self.familiar}": wilson(
+            f"all other rows rejected by the distance to the mean, at as many of {self.familiar}": wilson(
                 int(low.sum()), len(low)
             ),
             "AUROC": ranks[0],
-            "AUROC of a one-class SVM on the frozen features": ranks[1],
+            "AUROC of the distance to the mean": ranks[1],
         }
         return figures, list(self._compared(*ranks))
 
     def _compared(self, ours: Estimate, theirs: Estimate) -> Iterator[str]:
         if theirs.low > ours.high:
-            yield "a one-class SVM ranks these rows better, the intervals lie apart: try sklearn.svm.OneClassSVM"
+            yield "the plain distance to the mean ranks these rows better, the intervals lie apart: use that instead"
         if ours.high < 0.5:
             yield f"rows of {self.familiar} score lower than others: is it the familiar class? --set familiar=CLASS"
 
@@ -179,16 +187,6 @@ def _last_block() -> Any:
     from trueneg.encoders.efficientnet import LastBlock
 
     return LastBlock()
-
-
-def _one_class_svm(own: NDArray[np.float32], X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return how familiar rows are to a one-class support vector machine on standardised features."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import OneClassSVM
-
-    found: NDArray[np.float64] = make_pipeline(StandardScaler(), OneClassSVM(nu=0.1)).fit(own).score_samples(X)
-    return found
 
 
 def _ranking(own: NDArray[np.bool_], scores: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> Estimate:
