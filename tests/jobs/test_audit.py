@@ -67,6 +67,20 @@ def test_frames_come_back_as_they_came():
         assert not out.crashed, [f.message for f in out.findings if f.status == "error"]
 
 
+def test_rows_are_counted_from_nought_and_the_page_says_so():
+    """A suspect must be found again: ``row`` is a position, whatever the index of the frame is."""
+    pandas = pytest.importorskip("pandas")
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    frame = pandas.DataFrame(x, columns=list("abc"), index=np.arange(200) + 5000)
+    frame["y"] = np.where(x[:, 0] > 0.5, "yes", "no")
+    planted = int(np.flatnonzero(x[:, 0] > 1.5)[0])
+    frame.iloc[planted, 3] = "no"
+    audit = trueneg.audit(frame, label="y", positive="yes")
+    assert planted in audit.suspects["row"].tolist()
+    assert frame.iloc[planted]["y"] == "no"
+    assert "Rows are counted from 0." in audit._repr_html_()
+
+
 def test_same_seed_same_report():
     """An audit is reproducible: only the time stamp may differ."""
     rng = np.random.default_rng(1)

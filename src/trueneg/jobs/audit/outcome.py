@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 class Audit:
     """The outcome of an audit: the findings in order, the suspects, the report as one dict.
 
-    ``suspects_arrow`` holds one row a suspect, most probable first; ``suspects`` is the same as a
-    frame of the type that came in (an Arrow table where a file came in). ``rankings`` holds every cell that a
-    direction of error can touch, suspected or not, by finding code; ``neighbors`` the nearest labelled rows.
-    ``folder`` is where it belongs: beside the file that was audited, None for a frame. ``pairs`` is the table of the
-    pairs of a retrieval collection that a review is drawn from.
+    ``suspects_arrow`` holds one row a suspect, most probable first, its ``row`` counted from 0 whatever the index of
+    the frame (``frame.iloc[row]``); ``suspects`` is the same as a frame of the type that came in (an Arrow table
+    where a file came in). ``rankings`` holds every cell that a direction of error can touch, suspected or not, by
+    finding code; ``neighbors`` the nearest labelled rows. ``folder`` is where it belongs: beside the file that was
+    audited, None for a frame. ``pairs`` is the table of the pairs of a retrieval collection that a review is drawn
+    from.
     """
 
     findings: list[Finding]
