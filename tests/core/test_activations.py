@@ -12,7 +12,7 @@ from torch import nn
 from trueneg.core.activations import activations, layer_names, recorded, stages
 from trueneg.core.errors import InputError
 from trueneg.core.nets import ResNet
-from trueneg.core.training import seeded
+from trueneg.core.training import outputs, seeded
 from trueneg.reject import MahalanobisDetector
 from trueneg.reject.mahalanobis import ATTACKS, odin_scores
 
@@ -93,6 +93,7 @@ def test_attacks_and_odin_find_the_logits(out):
     bare, net, y = Body("list", "tensor"), Body("list", out), np.arange(8) % 2
     for attack in QUICK:
         np.testing.assert_array_equal(attack(net, X, y), attack(bare, X, y))
+    np.testing.assert_array_equal(outputs(net, X), outputs(bare, X))
     np.testing.assert_array_equal(odin_scores(net, X), odin_scores(bare, X))
 
 
@@ -144,6 +145,7 @@ def test_every_part_keeps_its_mode():
         lambda: next(iter(activations(net, X, batch_size=2))),
         lambda: MahalanobisDetector(net, eps=0.01, shrinkage=0.1).fit(X, np.arange(8) % 2).score_samples(X),
         lambda: odin_scores(net, X),
+        lambda: outputs(net, X),
         *(lambda attack=attack: attack(net, X) for attack in QUICK),
         lambda: pytest.raises(InputError, read, net, X[:, :2]),
         lambda: pytest.raises(InputError, odin_scores, net, X[:, :2]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trueneg.core.devices import batch_of
+from trueneg.core.devices import batch_of, tensor_of
 from trueneg.core.errors import InputError, missing_extra
 
 try:
@@ -151,7 +151,7 @@ def computed(net: Any, batch: torch.Tensor, precision: str) -> Any:
     if batch.ndim == 4:
         batch = batch.contiguous(memory_format=torch.channels_last)
     with torch.autocast(batch.device.type, dtype=torch.bfloat16):
-        return net(batch).float()
+        return tensor_of(net(batch)).float()
 
 
 def optimizer_of(how: Recipe, parameters: list[Any]) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueneg.core._training_run import Run, computed, optimizer_of
-from trueneg.core.devices import batch_of, device_of, through
+from trueneg.core.devices import batch_of, device_of, evaluating, steps_of, tensor_of, through
 from trueneg.core.errors import InputError, missing_extra
 
 try:
@@ -236,7 +236,7 @@ def outputs(
     Parameters
     ----------
     net : torch.nn.Module or callable
-        A module is put into evaluation mode and onto ``device``.
+        A module is put onto ``device``, and in evaluation mode meanwhile; of what it gives the first tensor counts.
     X : array-like or tensor of shape (n, ...)
         As in :func:`train`.
     device : str, default="cpu"
@@ -260,13 +260,13 @@ def outputs(
         msg = f"precision={precision!r}: give 'float32' or 'bfloat16'."
         raise InputError(msg)
     images = pictures(X)
-    step = batch_size or (128 if images.ndim == 4 and torch.device(device).type == "cpu" else 512)
-    if isinstance(net, nn.Module):
-        net.to(device_of(device)).eval()
-    with torch.inference_mode(), on_threads(1):
+    few = 128 if images.ndim == 4 and device_of(device).type == "cpu" else 512
+    step = few if batch_size is None else batch_size
+    ready = evaluating(net, device) if isinstance(net, nn.Module) else nullcontext()
+    with ready, torch.inference_mode(), on_threads(1):
         read = partial(computed, net, precision=precision)
-        batches = (batch_of(net, images[i : i + step], device) for i in range(0, len(images), step))
-        found = [through(read, batch).float().cpu().numpy() for batch in batches]
+        batches = (batch_of(net, images[i : i + step], device) for i in steps_of(len(images), step))
+        found = [tensor_of(through(read, batch)).float().cpu().numpy() for batch in batches]
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
 
