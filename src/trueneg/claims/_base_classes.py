@@ -41,7 +41,7 @@ def embedded() -> Sets:
     net = network(*sets.base, epochs=EPOCHS, head=cosine_head)
     from trueneg.core.training import outputs
 
-    return Sets(*(Rows(outputs(net.features, rows.X, precision="bfloat16"), rows.y) for rows in sets))
+    return Sets(*(Rows(outputs(net.features, rows.X), rows.y) for rows in sets))
 
 
 def photographs(seed: int) -> Sets:
