@@ -111,6 +111,27 @@ def test_loki_predicts_a_label_of_the_tree_that_no_row_has(tmp_path):
     assert _read(tmp_path / "o.csv")["predicted"].to_pylist() == ["cat", "animal", "dog"]
 
 
+def test_loki_is_measured_by_what_it_is_for(tmp_path):
+    """Protects the figure users choose it by: the mean squared distance in the tree, beside the most probable label."""
+    X, y = _points(900, classes=6)
+    X[:, :6] *= 0.4
+    names = np.array(["cat", "dog", "cow", "oak", "elm", "fir"])
+    pacsv.write_csv(pa.table({**{f"x{j}": X[:, j] for j in range(8)}, "y": names[y]}), tmp_path / "t.csv")
+    edges = [("root", "animal"), ("root", "tree"), *((("animal", "tree")[k // 3], names[k]) for k in range(6))]
+    (tmp_path / "tree.csv").write_text("parent,child\n" + "".join(f"{a},{b}\n" for a, b in edges))
+    model = fit("loki", tmp_path / "t.csv", reading=Reading(label="y"), space=tmp_path / "tree.csv")
+    figures = model.about["figures"]
+    ours, theirs, less = (figures[name] for name in figures if name.startswith("squared distance"))
+    n = model.about["held_out"]
+    right = figures["accuracy"]["value"]
+    # Of siblings the square is 4, of others 16, of a leaf and the node above it 1: whole numbers over n.
+    assert abs(ours["value"] * n - round(ours["value"] * n)) < 1e-6
+    assert (1 - right) <= ours["value"] <= 16 * (1 - right)
+    assert less["value"] == pytest.approx(ours["value"] - theirs["value"])
+    assert less["low"] <= less["value"] <= less["high"]
+    assert ours["n"] == n
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

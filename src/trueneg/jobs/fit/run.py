@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
-from trueneg.core.intervals import wilson
 from trueneg.data.readers import Table, one_line
 from trueneg.data.sniff import Roles, roles
 from trueneg.jobs.fit.dense import DenseFeatures
 from trueneg.jobs.fit.features import Features
 from trueneg.jobs.fit.heads import head_of, settings_of
-from trueneg.jobs.fit.kinds.base import Answer, Kind, Setting, told_of
+from trueneg.jobs.fit.kinds.base import Kind, Setting, told_of
+from trueneg.jobs.fit.measured import alarms, answers_right
 from trueneg.jobs.fit.model import Columns, Model, Reader
 from trueneg.jobs.fit.pixels import Maps, Pixels
 from trueneg.jobs.fit.shown import measured_of, nothing_measured, threshold_of
@@ -335,33 +335,21 @@ def _measure(
     figures: dict[str, Any] = {}
     about["figures"], about["rules"], about["readability"] = figures, [], None
     about |= {"threshold": threshold_of(model.fitted), **nothing_measured()}
-    known = np.asarray(model.classes, dtype=object)
     if model.fitted.familiar is not None:
         judged = np.concatenate([judged, strange])
     if len(judged):
         X = model.rows(table.arrow.take(judged), home)
-        answer = model.fitted.answer(X, model.classes)
+        answers = [model.fitted.answer(X, model.classes)]
+        truth = np.array([*model.classes, None], dtype=object)[codes[judged]]  # rows of no class are of None
         if model.fitted.familiar is not None:
-            truth = np.array([*model.classes, None], dtype=object)[codes[judged]]  # rows of no class are of None
-            figures.update(_alarms(answer.labels, truth, model.fitted.familiar))
             groups = None if group is None else _column(table, group)[judged]
-            beside, told = model.fitted.beside(X, answer.score, truth == model.fitted.familiar, groups)
+            beside, told = alarms(model.fitted, X, answers[0], truth, groups)
             figures.update(beside)
             about["told"] += told
-            if groups is not None and hasattr(model.fitted, "video_threshold"):
-                from trueneg.jobs.fit.videos import video_figures
-
-                figures.update(video_figures(model.fitted, answer.score, groups, truth))  # type: ignore[arg-type]
         else:
-            right = answer.labels == known[codes[judged]]
-            name = "accuracy, rejected rows counted as errors" if model.fitted.rejects else "accuracy"
-            figures[name] = wilson(int(right.sum()), len(right))
-            often = int(np.bincount(codes[judged]).max())
-            figures["the most frequent class alone"] = wilson(often, len(right))
-        answers = [answer]
-        if model.fitted.rejects and model.fitted.familiar is None:
-            answers += [model.answer(table.arrow.take(strange), home)] if len(strange) else []
-            figures.update(_rejected(*answers))
+            if model.fitted.rejects and len(strange):
+                answers.append(model.answer(table.arrow.take(strange), home))
+            figures.update(answers_right(model.fitted, X, truth, *answers))
         about |= measured_of(model.fitted, model.classes, answers, codes[judged])
     about["figures"] = {name: found.to_dict() for name, found in figures.items()}
     if model.head != "tsetlin":
@@ -380,19 +368,3 @@ def _measure(
 
 def _column(table: Table, name: str) -> NDArray[Any]:
     return np.array([str(v) for v in table.arrow.column(name).to_pylist()])
-
-
-def _alarms(said: NDArray[Any], truth: NDArray[Any], normal: Any) -> dict[str, Any]:
-    alarm, calm = said != normal, truth == normal
-    found = {}
-    if calm.any():
-        found[f"rows of {normal} rejected"] = wilson(int(alarm[calm].sum()), int(calm.sum()))
-    if (~calm).any():
-        found["all other rows rejected"] = wilson(int(alarm[~calm].sum()), int((~calm).sum()))
-    return found
-
-
-def _rejected(*answers: Answer) -> dict[str, Any]:
-    names = ("rows of known classes rejected", "rows of no class rejected")
-    away = ((answer.labels == answer.unknown) for answer in answers)
-    return {name: wilson(int(own.sum()), len(own)) for name, own in zip(names, away, strict=False)}

@@ -323,7 +323,7 @@ class IntrusionRejecter(BaseRejecter):
             here = [v for v in _NORMAL if v in values] or [v for v in values if not isinstance(v, str) and v == 0]
             if not here:
                 shown = ", ".join(sorted(map(repr, values))[:5])
-                msg = f"which label means a normal flow? y holds {shown}: name it with normal=..."
+                msg = f"which label means a normal flow? y holds {shown}: name it with normal=... (--set normal=...)"
                 raise InputError(msg)
             self.normal_ = here[0]
         elif self.normal in values:

@@ -136,6 +136,10 @@ class Kind:
         """Return figures of a simple method at the same point, and what to tell; ``own`` rows are familiar."""
         return {}, []
 
+    def measured(self, X: Any, said: NDArray[Any], truth: NDArray[Any]) -> dict[str, Estimate]:
+        """Return figures of one's own on rows that were not learned from: names said and true (n,)."""
+        return {}
+
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Label rows; ``classes`` are what the class numbers stand for."""
         raise NotImplementedError

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
+from trueneg.core.intervals import Estimate, bootstrap
 from trueneg.data.readers import one_line, read_table
 from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, applied, stats_from, stats_of
 from trueneg.jobs.fit.kinds.naive_bayes import bayes_from
@@ -43,6 +44,21 @@ class Loki(Kind):
         best, gap = self.model.predict_ahead(X)
         return Answer(np.asarray(best, dtype=object), gap)
 
+    def measured(self, X: Any, said: NDArray[Any], truth: NDArray[Any]) -> dict[str, Estimate]:
+        """Return the mean squared distance to the true label, which Loki is for, beside the most probable label's."""
+        if len(truth) < _PAIR:  # no interval can be drawn
+            return {}
+        estimator = self.model.estimator_
+        plain = estimator.classes_[np.argmax(estimator.predict_proba(X), axis=1)]
+        ours, theirs = (
+            np.square(self.model.space_.distances(labels.astype(str), truth.astype(str))) for labels in (said, plain)
+        )
+        return {
+            "squared distance to the true label": _mean(ours),
+            "squared distance, the most probable label": _mean(theirs),
+            "squared distance, difference (below 0: Loki is nearer)": _mean(ours - theirs),
+        }
+
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the statistics of the naive Bayes inside, and what the space was made of."""
         inner = self.model.estimator_
@@ -73,6 +89,10 @@ class Loki(Kind):
         model.observed_, model.classes_ = model.estimator_.classes_, model.space_.labels
         found.model = model
         return found
+
+
+def _mean(values: NDArray[np.float64]) -> Estimate:
+    return bootstrap(lambda rows: float(rows.mean()), values, random_state=0)
 
 
 def read_space(path: Path) -> dict[str, NDArray[Any]]:
