@@ -153,7 +153,7 @@ def test_markup_in_the_data_is_escaped(tmp_path):
         ({"x": [1.0, 2.0], "y": ["a", "a"]}, {"label": "y"}, "y"),
         ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"label": "z"}, "z"),
         ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"label": "y", "positive": "c"}, "c"),
-        ({"x": [1.0, 2.0], "y": ["a", "b"]}, {}, "--label"),
+        ({"x": [1.0, 2.0], "y": ["a", "b"]}, {}, "say label='y'"),
         ({"y": ["a", "b", "a", "b"]}, {"label": "y"}, "--features"),
         (
             {"x": [1.0, 2.0, 3.0], "y": ["a", "b", "c"]},
