@@ -146,6 +146,29 @@ def test_every_command_has_a_line_in_its_helps_list(capsys):
         assert [row for row in rows if row.isidentifier()] == []
 
 
+@pytest.mark.parametrize(
+    ("command", "groups"),
+    [
+        ("audit", {"Columns": "--label --group", "Checks": "--quick --fail-on", "A retrieval collection": "--encoder"}),
+        ("fit", {"Columns": "--label --unknown", "Of one head or rejecter alone": "--space --recalibrate"}),
+    ],
+)
+def test_long_help_is_read_by_groups(command, groups, capsys, monkeypatch):
+    """Thirty options in one list are not read: what belongs together stands together, and every option once."""
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told, found = "", {}
+    for line in capsys.readouterr().out.splitlines():
+        told = line.strip("╭─╮ ") if line.startswith("╭─") else told
+        word = next((w for w in line.strip("│* ").split() if w.startswith("--")), None)
+        if line.startswith("│") and word is not None and line.strip("│* ").startswith(word):
+            assert word not in found
+            found[word] = told
+    for name, options in groups.items():
+        assert {found[option] for option in options.split()} == {name}
+
+
 def test_an_explanation_fills_the_width_and_has_no_markup(capsys, monkeypatch):
     """The text flows into the terminal's width; marks of the source are for the docs alone."""
     monkeypatch.setenv("COLUMNS", "80")

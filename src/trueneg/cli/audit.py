@@ -5,43 +5,47 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from trueneg.cli.options import Seed
+from trueneg.cli.options import Column, Seed
+
+_COSTS = Group("Costs, and how annotators err", sort_key=2)
+_CHECKS = Group("Checks", sort_key=3)
+_COLLECTION = Group("A retrieval collection", sort_key=4)
 
 
 def audit(
     path: Path,
     /,
     *,
-    label: str | None = None,
-    positive: str | None = None,
-    negative: str | None = None,
-    unlabeled: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-    features: str | None = None,
-    embedding: str | None = None,
-    proba: str | None = None,
-    id: str | None = None,  # noqa: A002 - the option is called --id
-    group: str | None = None,
-    trusted: str | None = None,
-    split: str | None = None,
-    cost_fn: str | None = None,
-    cost_fp: str | None = None,
-    miss_rate: float | None = None,
-    false_alarm_rate: float | None = None,
+    label: Column = None,
+    positive: Column = None,
+    negative: Column = None,
+    unlabeled: Column = None,
+    text: Column = None,
+    image: Column = None,
+    features: Column = None,
+    embedding: Column = None,
+    proba: Column = None,
+    id: Column = None,  # noqa: A002 - the option is called --id
+    group: Column = None,
+    trusted: Column = None,
+    split: Column = None,
+    cost_fn: Annotated[str | None, Parameter(group=_COSTS)] = None,
+    cost_fp: Annotated[str | None, Parameter(group=_COSTS)] = None,
+    miss_rate: Annotated[float | None, Parameter(group=_COSTS)] = None,
+    false_alarm_rate: Annotated[float | None, Parameter(group=_COSTS)] = None,
     reviewed: Path | None = None,
     kind: str | None = None,
-    label_sep: str | None = None,
-    positive_from: float | None = None,
-    encoder: str | None = None,
-    embeddings: Annotated[tuple[Path, Path] | None, Parameter(negative="")] = None,
-    quick: Annotated[bool, Parameter(negative="")] = False,
-    thorough: Annotated[bool, Parameter(negative="")] = False,
-    select: str | None = None,
-    ignore: str | None = None,
-    fail_on: Literal["high", "medium", "low"] | None = None,
+    label_sep: Column = None,
+    positive_from: Annotated[float | None, Parameter(group=_COLLECTION)] = None,
+    encoder: Annotated[str | None, Parameter(group=_COLLECTION)] = None,
+    embeddings: Annotated[tuple[Path, Path] | None, Parameter(group=_COLLECTION, negative="")] = None,
+    quick: Annotated[bool, Parameter(group=_CHECKS, negative="")] = False,
+    thorough: Annotated[bool, Parameter(group=_CHECKS, negative="")] = False,
+    select: Annotated[str | None, Parameter(group=_CHECKS)] = None,
+    ignore: Annotated[str | None, Parameter(group=_CHECKS)] = None,
+    fail_on: Annotated[Literal["high", "medium", "low"] | None, Parameter(group=_CHECKS)] = None,
     seed: Seed = 0,
     no_cache: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,

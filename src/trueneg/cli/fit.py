@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from trueneg.cli.options import Seed
+from trueneg.cli.options import Column, Seed
+
+_ONE = Group("Of one head or rejecter alone", sort_key=2)
 
 
 def fit(
@@ -16,20 +18,20 @@ def fit(
     /,
     *,
     out: Path,
-    label: str | None = None,
-    text: str | None = None,
-    features: str | None = None,
-    embedding: str | None = None,
-    image: str | None = None,
-    video: str | None = None,
-    unknown: str | None = None,
-    space: Path | None = None,
+    label: Column = None,
+    text: Column = None,
+    features: Column = None,
+    embedding: Column = None,
+    image: Column = None,
+    video: Column = None,
+    unknown: Column = None,
+    space: Annotated[Path | None, Parameter(group=_ONE)] = None,
     settings: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
-    search: Annotated[bool, Parameter(negative="")] = False,
+    search: Annotated[bool, Parameter(group=_ONE, negative="")] = False,
     keep: float = 0.95,
-    recalibrate: Path | None = None,
-    extend: Path | None = None,
-    clean: Annotated[bool, Parameter(negative="")] = False,
+    recalibrate: Annotated[Path | None, Parameter(group=_ONE)] = None,
+    extend: Annotated[Path | None, Parameter(group=_ONE)] = None,
+    clean: Annotated[bool, Parameter(group=_ONE, negative="")] = False,
     terms: int = 5000,
     side: int = 224,
     held_out: float = 0.2,
