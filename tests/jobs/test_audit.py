@@ -1,6 +1,7 @@
 """The main job on real data with known errors, and on bad input."""
 
 import json
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -155,6 +156,7 @@ def test_markup_in_the_data_is_escaped(tmp_path):
         ({"x": [1.0, 2.0], "y": ["a", "b"]}, {"label": "y", "positive": "c"}, "c"),
         ({"x": [1.0, 2.0], "y": ["a", "b"]}, {}, "say label='y'"),
         ({"y": ["a", "b", "a", "b"]}, {"label": "y"}, "--features"),
+        ({"x": [1.0, 2.0, 3.0, 4.0], "y": ["a", "a", "a", "b"]}, {"label": "y"}, "more rows of another class"),
         (
             {"x": [1.0, 2.0, 3.0], "y": ["a", "b", "c"]},
             {"label": "y"},
@@ -167,6 +169,34 @@ def test_bad_input_is_one_clear_line(columns, options, says):
     with pytest.raises(InputError) as caught:
         trueneg.audit(pa.table(columns), **options)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("counts", [(2, 2), (3, 3), (200, 2), (60, 60, 1), (90, 60, 2, 1)])
+@pytest.mark.parametrize("thorough", [False, True])
+def test_classes_of_a_few_rows_are_audited(counts, thorough):
+    """Tiny tables and rare classes are what people have: two rows of two classes are enough for an audit."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(len(counts)), counts)
+    x = rng.normal(size=(len(y), 3)) + 3 * y[:, None]
+    table = pa.table({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": [f"class {k}" for k in y]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning of the depths tells a user nothing
+        out = trueneg.audit(table, label="y", thorough=thorough)
+    assert {f["status"] for f in out.report["findings"]} <= {"finding", "advice", "passed", "not applicable", "not run"}
+
+
+def test_a_class_of_one_row_leaves_the_others_their_folds():
+    """One odd value of the label must not halve what every model learns from."""
+    from trueneg.jobs.audit.folds import grouped_folds, possible_folds
+
+    y = np.repeat([0, 1, 2], [60, 60, 1])
+    rows = np.arange(len(y))
+    assert possible_folds(y, rows, 5) == 5
+    folds = grouped_folds(y, rows, 5, 0)
+    assert min(len(train) for train, _ in folds) >= 96
+    assert sorted(np.concatenate([test for _, test in folds])) == rows.tolist()
+    assert possible_folds(y, rows // 61, 5) == 2  # two groups
+    assert possible_folds(np.array([0, 0, 0, 1]), np.arange(4), 5) == 3  # no class has more rows
 
 
 def test_a_multilabel_table_is_audited_cell_by_cell(tmp_path):

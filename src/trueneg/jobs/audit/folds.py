@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 CHOOSE_ON = 20_000
+
+
+def possible_folds(y: np.ndarray, together: np.ndarray, most: int) -> int:
+    """Return how many folds there can be: as many as groups, and as rows of the largest class.
+
+    A rarer class is then in some of them only. Fewer folds would not help it, and would cost every other class rows to
+    learn from: one class of one row would halve the table for all.
+    """
+    return max(2, min(most, int(np.bincount(y).max()), len(np.unique(together))))
 
 
 def grouped_folds(y: np.ndarray, together: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -12,10 +23,12 @@ def grouped_folds(y: np.ndarray, together: np.ndarray, folds: int, seed: int) ->
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     names, group = np.unique(together, return_inverse=True)
-    if len(names) == len(y):
-        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y))
-    if len(names) <= 5_000:
-        return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, group))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # it need not be in every fold
+        if len(names) == len(y):
+            return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y))
+        if len(names) <= 5_000:
+            return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, group))
     # scikit-learn's splitter loops over the groups in Python: minutes at a million of them.
     # Dealing the groups out in order of their first label keeps every class in every fold.
     first = y[np.unique(group, return_index=True)[1]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trueneg.jobs.audit.folds import drawn, grouped_folds
+from trueneg.jobs.audit.folds import drawn, grouped_folds, possible_folds
 from trueneg.jobs.audit.learners import boosting_model, fit_threads, linear_model
 from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
@@ -34,22 +34,39 @@ def out_of_fold(
     y = codes[labelled]
     # Rows of equal content stay in one fold, or the model would have seen the row it judges.
     together = data.duplicate_of if groups is None else groups
-    smallest = int(np.bincount(y, minlength=n_classes)[np.unique(y)].min())
-    folds = max(2, min(folds, smallest, len(np.unique(together[labelled]))))
+    folds = possible_folds(y, together[labelled], folds)
     split = grouped_folds(y, together[labelled], folds, random_state)
     name, make, inputs = _choose(data, codes, labelled, random_state)
-    proba = np.zeros((len(codes), n_classes), np.float32)
-    others = np.flatnonzero(codes < 0)
+    return fold_probabilities(make, inputs, codes, labelled, split, n_classes, name, progress), name
+
+
+def fold_probabilities(
+    make: Callable[[], Any],
+    inputs: Any,
+    codes: np.ndarray,
+    labelled: np.ndarray,
+    split: list[tuple[np.ndarray, np.ndarray]],
+    n_classes: int,
+    say: str,
+    progress: Callable[[str], None],
+) -> np.ndarray:
+    """Return probabilities (n, K) of models that were each fitted without the rows of one fold; rows sum to one."""
+    y, others = codes[labelled], np.flatnonzero(codes < 0)
+    out = np.zeros((len(codes), n_classes), np.float32)
     for number, (train, test) in enumerate(split):
-        progress(f"out-of-fold probabilities ({name}), fold {number + 1} of {folds}")
+        progress(f"out-of-fold probabilities ({say}), fold {number + 1} of {len(split)}")
+        seen = np.unique(y[train])
+        if len(seen) == 1:  # the other class is in this fold alone: what is left knows nothing else
+            out[labelled[test], seen] = 1
+            out[others, seen] += np.float32(1 / len(split))
+            continue
         with fit_threads(len(train)):
             model = make().fit(inputs[labelled[train]], y[train])
-        seen = model.classes_
-        proba[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
+        out[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
         if others.size:
-            proba[np.ix_(others, seen)] += model.predict_proba(inputs[others]) / folds
-    proba /= proba.sum(axis=1, keepdims=True)
-    return proba, name
+            out[np.ix_(others, seen)] += model.predict_proba(inputs[others]) / len(split)
+    out /= np.maximum(out.sum(axis=1, keepdims=True), 1e-12)
+    return out
 
 
 def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed: int) -> tuple[str, Any, Any]:
@@ -72,6 +89,8 @@ def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed:
     some = drawn(codes, labelled, np.random.default_rng(seed))
     counts = np.bincount(codes[some])
     some = some[counts[codes[some]] >= 4]
+    if len(np.unique(codes[some])) < 2:  # too few rows to choose by
+        return candidates[0]
     train, test = train_test_split(some, test_size=0.25, stratify=codes[some], random_state=seed)
     losses = []
     for _, make, inputs in candidates:

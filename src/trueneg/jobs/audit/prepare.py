@@ -63,9 +63,16 @@ def table_context(
 
 
 def _refuse_single_rows(codes: np.ndarray, where: str, label: str) -> None:
-    """Refuse a label without two rows of any class: whatever learns from one of them never meets its class again."""
+    """Refuse a label without two classes of two rows: what learns from one row of a class never meets it again."""
     judged = codes[codes >= 0]
-    if np.bincount(judged).max() < 2:
+    counts = np.bincount(judged)
+    if counts.max() >= 2 and (counts >= 2).sum() < 2:
+        msg = (
+            f"{where}: only one value of {one_line(label, 60)!r} has two rows or more, so nothing can be learned that "
+            "tells it from others; give more rows of another class, or run with --quick (quick=True)"
+        )
+        raise InputError(msg)
+    if counts.max() < 2:
         msg = (
             f"{where}: each of the {len(judged):,} labelled rows has a value of {one_line(label, 60)!r} of its own, so "
             "no class can be learned; name a column of classes, cut numbers into ranges, or give more rows"

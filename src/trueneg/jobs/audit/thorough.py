@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trueneg.jobs.audit.folds import grouped_folds
-from trueneg.jobs.audit.learners import boosting_model, fit_threads, linear_model
+from trueneg.jobs.audit.folds import grouped_folds, possible_folds
+from trueneg.jobs.audit.learners import boosting_model, linear_model
+from trueneg.jobs.audit.out_of_fold import fold_probabilities
 from trueneg.jobs.audit.represent import MAX_ONE_HOT
 
 if TYPE_CHECKING:
@@ -58,15 +59,14 @@ def thorough_out_of_fold(
     labelled = np.flatnonzero(codes >= 0)
     y = codes[labelled]
     together = data.duplicate_of if groups is None else groups
-    smallest = int(np.bincount(y, minlength=n_classes)[np.unique(y)].min())
-    folds = max(2, min(FOLDS, smallest, len(np.unique(together[labelled]))))
+    folds = possible_folds(y, together[labelled], FOLDS)
     rounds = [grouped_folds(y, together[labelled], folds, random_state + r) for r in range(REPEATS)]
     found, first = {}, {}
     for name, make, inputs in _families(data, codes[labelled], n_classes):
         sums = np.zeros((len(codes), n_classes), np.float32)
         for r, split in enumerate(rounds):
             say = f"{name}, round {r + 1} of {REPEATS}"
-            sums += _round(make(random_state + r), inputs, codes, labelled, split, n_classes, say, progress)
+            sums += fold_probabilities(make(random_state + r), inputs, codes, labelled, split, n_classes, say, progress)
             if r == 0:
                 first[name] = _loss(sums[labelled], y)
         found[name] = sums / REPEATS
@@ -100,31 +100,6 @@ def _families(data: Representation, y: np.ndarray, n_classes: int) -> list[tuple
     if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:
         families.append(("histogram gradient boosting", boosting, data.table))
     return families
-
-
-def _round(
-    make: Callable[[], Any],
-    inputs: Any,
-    codes: np.ndarray,
-    labelled: np.ndarray,
-    split: list[tuple[np.ndarray, np.ndarray]],
-    n_classes: int,
-    say: str,
-    progress: Callable[[str], None],
-) -> np.ndarray:
-    """Return one round's probabilities (n, K), rows summing to one."""
-    y, others = codes[labelled], np.flatnonzero(codes < 0)
-    out = np.zeros((len(codes), n_classes), np.float32)
-    for number, (train, test) in enumerate(split):
-        progress(f"out-of-fold probabilities ({say}), fold {number + 1} of {len(split)}")
-        with fit_threads(len(train)):
-            model = make().fit(inputs[labelled[train]], y[train])
-        seen = model.classes_
-        out[np.ix_(labelled[test], seen)] = model.predict_proba(inputs[labelled[test]])
-        if others.size:
-            out[np.ix_(others, seen)] += model.predict_proba(inputs[others]) / len(split)
-    out /= np.maximum(out.sum(axis=1, keepdims=True), 1e-12)
-    return out
 
 
 def _loss(proba: np.ndarray, y: np.ndarray) -> float:
