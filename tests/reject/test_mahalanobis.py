@@ -144,6 +144,8 @@ def test_a_new_class_by_both_rules(rule):
     assert model.score_samples(X[new][:1], return_class=True)[1].dtype.kind == "U"
     with pytest.raises(InputError, match="partial_fit"):
         model.add_class(X[new], "class 3")
+    with pytest.raises(InputError, match="give one label"):
+        model.add_class(X[new], ("class", 4))
 
 
 def test_shrinkage_rules_are_those_of_scikit_learn():

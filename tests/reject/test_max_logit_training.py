@@ -113,6 +113,8 @@ def test_the_correlation_is_pearsons_with_fishers_interval():
         (lambda: open_set_recipe("medium"), "'weak' or 'strong'"),
         (lambda: rand_augment(1, 40), "magnitude 0 to 30"),
         (lambda: ARPLLoss(4, 1), "n_classes=1"),
+        (lambda: ARPLLoss(0, 3), "dimension=0"),
+        (lambda: ARPLLoss(4, 3, weight=float("nan")), "weight=nan"),
         (lambda: closed_open_correlation([0.1, 0.2], [0.3, 0.4]), "4 or more"),
         (
             lambda: train_closed_set(

@@ -196,11 +196,14 @@ class MahalanobisDetector(BaseRejecter):
         Raises
         ------
         InputError
-            Where the class is known.
+            Where the class is known, or is no single label.
         """
         check_is_fitted(self, "stats_")
         if rule not in ("paper", "counts"):
             msg = f"rule={rule!r}: choose 'paper' or 'counts'."
+            raise InputError(msg)
+        if np.ndim(label):
+            msg = f"label={label!r} is several: give one label, of the type of {self.classes_.tolist()[0]!r}."
             raise InputError(msg)
         if label in self.classes_.tolist():
             msg = f"{label!r} is a known class: add rows to it with partial_fit."

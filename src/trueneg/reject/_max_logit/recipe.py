@@ -173,8 +173,11 @@ class ARPLLoss(nn.Module):
         self, dimension: int, n_classes: int, *, weight: float = 0.1, margin: float = 1.0, temperature: float = 1.0
     ) -> None:
         super().__init__()
-        if n_classes < 2 or weight < 0 or not temperature > 0:
-            msg = f"n_classes={n_classes}, weight={weight!r}, temperature={temperature!r}: give >= 2, >= 0, > 0."
+        if dimension < 1 or n_classes < 2 or not 0 <= weight < math.inf or not 0 < temperature < math.inf:
+            msg = (
+                f"dimension={dimension}, n_classes={n_classes}, weight={weight!r}, temperature={temperature!r}: give "
+                ">= 1, >= 2, >= 0, > 0, all finite."
+            )
             raise InputError(msg)
         self.points = nn.Parameter(0.1 * torch.randn(n_classes, dimension))
         self.radius = nn.Parameter(torch.zeros(()))
