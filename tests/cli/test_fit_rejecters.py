@@ -157,6 +157,22 @@ def test_a_rejecter_is_measured_at_any_threshold(tmp_path):
     parts = [table.filter(pa.array(rows)) for rows in (held & (y < 3), y == 3)]
     score = np.concatenate([model.answer(part).score for part in parts])
     assert area["value"] == pytest.approx(auroc_of(np.arange(len(score)) < len(score) - strange, score), abs=0.03)
+    simple = model.about["figures"]["AUROC of the softmax of a logistic regression"]
+    assert simple["n"] == area["n"]
+    told = any("ranks these rows better" in line for line in model.about["told"])
+    assert told == (simple["low"] > area["high"])
+
+
+def test_a_plain_classifier_that_ranks_better_is_told(tmp_path):
+    """Protects the honest answer: strange rows between two classes are no farther away, but their class is in doubt."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 900)
+    X = rng.normal(size=(900, 12)) * np.r_[0.3, np.full(11, 3.0)]
+    X[:, 0] += np.array([-1, 1, 0])[y]
+    table = pa.table({**{f"x{j}": X[:, j] for j in range(12)}, "y": [f"c{k}" for k in y]})
+    pacsv.write_csv(table, tmp_path / "t.csv")
+    model = fit("mahalanobis", tmp_path / "t.csv", reading=Reading(label="y", unknown="c2"))
+    assert any("softmax of a logistic regression ranks these rows better" in line for line in model.about["told"])
 
 
 def test_mahalanobis_weighs_its_stages_where_rows_of_no_class_are_there(run, tmp_path):

@@ -46,8 +46,10 @@ def alarms(
     return figures, told
 
 
-def answers_right(kind: Kind, X: Any, truth: NDArray[Any], known: Answer, unknown: Answer | None = None) -> Figures:
-    """Return how often classes are right, and how well rows of no class are told from the others.
+def answers_right(
+    kind: Kind, X: Any, truth: NDArray[Any], known: Answer, strange: tuple[Any, Answer] | None = None
+) -> tuple[Figures, list[str]]:
+    """Return how often classes are right, how well rows of no class are told from the others, and what to tell of it.
 
     Parameters
     ----------
@@ -57,24 +59,35 @@ def answers_right(kind: Kind, X: Any, truth: NDArray[Any], known: Answer, unknow
         Of known classes, as the kind reads them.
     truth : ndarray of shape (n,)
         Names of their classes.
-    known, unknown : Answer
-        What is said of these rows, and of rows of no class.
+    known : Answer
+        What is said of these rows.
+    strange : tuple of rows and Answer, optional
+        Rows of no class, and what is said of them.
     """
     name = "accuracy, rejected rows counted as errors" if kind.rejects else "accuracy"
     often = int(np.unique(truth.astype(str), return_counts=True)[1].max())
     figures = {name: _share(known.labels == truth), "the most frequent class alone": wilson(often, len(truth))}
     figures.update(kind.measured(X, known.labels, truth))
     if not kind.rejects:
-        return figures
+        return figures, []
     figures["rows of known classes rejected"] = _share(known.labels == known.unknown)
-    if unknown is not None:
-        from trueneg.core.detection import auroc
+    if strange is None:
+        return figures, []
+    from trueneg.core.detection import auroc
 
-        figures["rows of no class rejected"] = _share(unknown.labels == unknown.unknown)
-        own = np.repeat([1, 0], [len(known.score), len(unknown.score)])
-        # At any threshold: what it rejects depends on how many known rows it may lose.
-        figures["AUROC of known rows against rows of no class"] = auroc(own, np.append(known.score, unknown.score))
-    return figures
+    other, unknown = strange
+    figures["rows of no class rejected"] = _share(unknown.labels == unknown.unknown)
+    own = np.repeat([1, 0], [len(known.score), len(unknown.score)])
+    # At any threshold: what it rejects depends on how many known rows it may lose.
+    ranked = auroc(own, np.append(known.score, unknown.score))
+    figures["AUROC of known rows against rows of no class"] = ranked
+    simple = kind.simple_scores(X, other)
+    if simple is None:
+        return figures, []
+    name, scores = simple
+    beside = figures[f"AUROC of {name}"] = auroc(own, scores)
+    told = f"{name} ranks these rows better, the intervals lie apart: use that instead (trueneg fit max_logit)"
+    return figures, [told] if beside.low > ranked.high else []
 
 
 def _share(hit: Any) -> Estimate:

@@ -347,9 +347,14 @@ def _measure(
             figures.update(beside)
             about["told"] += told
         else:
+            other = None
             if model.fitted.rejects and len(strange):
-                answers.append(model.answer(table.arrow.take(strange), home))
-            figures.update(answers_right(model.fitted, X, truth, *answers))
+                rows = model.rows(table.arrow.take(strange), home)
+                answers.append(model.fitted.answer(rows, model.classes))
+                other = rows, answers[1]
+            found, told = answers_right(model.fitted, X, truth, answers[0], other)
+            figures.update(found)
+            about["told"] += told
         about |= measured_of(model.fitted, model.classes, answers, codes[judged])
     about["figures"] = {name: found.to_dict() for name, found in figures.items()}
     if model.head != "tsetlin":

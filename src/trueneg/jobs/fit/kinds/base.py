@@ -140,6 +140,10 @@ class Kind:
         """Return figures of one's own on rows that were not learned from: names said and true (n,)."""
         return {}
 
+    def simple_scores(self, known: Any, unknown: Any) -> tuple[str, NDArray[Any]] | None:
+        """Return a simple method's name and its scores of known rows, then unknown ones; None where there is none."""
+        return None
+
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Label rows; ``classes`` are what the class numbers stand for."""
         raise NotImplementedError

@@ -16,6 +16,9 @@ from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, check_n
 __all__ = ["Mahalanobis"]
 
 _NUMBER = re.compile(r"^class (\d+) ")
+_MOST, _STEPS = 10_000, 200  # rows and steps of the logistic regression beside it
+_CELLS = 500_000_000  # rows x features x classes of it: some ten seconds
+_EACH = 5  # rows of a class, below which it is told nothing by
 _NOT_HERE = ("net", "layers", "widths", "eps", "input_std")
 
 
@@ -46,6 +49,9 @@ class Mahalanobis(Kind):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", UserWarning)
             self.model.fit(X, y)
+        most = min(_MOST, max(1_000, _CELLS // (self._last(X[:1]).shape[1] * len(classes))))
+        chosen = np.sort(np.random.default_rng(self.setting.seed).permutation(len(X))[:most])
+        self._some = self._last(X[chosen]), y[chosen]
         named = (_NUMBER.sub(lambda m: f"class {classes[int(m[1])]!r} ", str(one.message)) for one in said)
         self.told.extend(named)
 
@@ -69,6 +75,27 @@ class Mahalanobis(Kind):
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Return the nearest class, or that it is none, and the score."""
         return nearest_or_none(self.model, X, classes)
+
+    def simple_scores(self, known: Any, unknown: Any) -> tuple[str, NDArray[Any]] | None:
+        """Return the largest probability of a logistic regression on the same features, of images the last ones."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        kinds = len(np.unique(self._some[1]))
+        if kinds < 2 or len(self._some[1]) < _EACH * kinds:
+            return None
+        plain = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_STEPS))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it need not converge to the last digit
+            plain.fit(*self._some)
+        rows = (self._last(one) for one in (known, unknown))
+        scores = np.concatenate([plain.predict_proba(part).max(axis=1) for part in rows])
+        return "the softmax of a logistic regression", scores
+
+    def _last(self, X: Any) -> NDArray[Any]:
+        """Return the columns of the last layer."""
+        return np.asarray(X)[:, -self.widths[-1] :] if len(self.widths) > 1 else np.asarray(X)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the detector's own arrays."""
