@@ -362,6 +362,18 @@ def test_two_groups_back_to_back_are_drawn():
         figures.mirrored([], [1.0], names=("a", "b"), title="t", id="m")
 
 
+@pytest.mark.parametrize(("rule", "align"), [(0.0, "left"), (5.0, "center"), (10.0, "right"), (-3.0, "left")])
+def test_words_of_a_line_stay_over_the_plot(rule, align):
+    """Near an end of the plot they run inwards: centred they would stand on the numbers of the axis."""
+    values = np.linspace(0.0, 10.0, 50)
+    drawn = (
+        figures.histogram(values, title="t", id="h", value="v", rule=rule, rule_label="threshold"),
+        figures.mirrored(values, values, names=("a", "b"), title="t", id="m", rule=rule, rule_label="threshold"),
+    )
+    for figure in drawn:
+        assert figure["spec"]["layer"][-1]["layer"][1]["mark"]["align"] == align
+
+
 @pytest.mark.parametrize(
     "name", ['a"b\\', "x'];alert(1);//", "<b>", "", "0", "very " * 40, "\x00\x1b", "\ud800", "λ 中 🙂", "${datum}"]
 )

@@ -201,7 +201,7 @@ def histogram(
         }
     ]
     if rule is not None:
-        layers.append(rule_layer(float(rule), rule_label or worded(rule)))
+        layers.append(rule_layer(float(rule), rule_label or worded(rule), (float(edges[0]), float(edges[-1]))))
     dropped = int(array.size - finite.size)
     if dropped:
         caption = f"{caption} {dropped} values that are not finite are left out.".strip()
@@ -283,7 +283,7 @@ def mirrored(
         *(corner_layer(name, upper=i == 0) for i, name in enumerate(names)),
     ]
     if rule is not None:
-        layers.append(rule_layer(float(rule), rule_label or worded(rule)))
+        layers.append(rule_layer(float(rule), rule_label or worded(rule), (float(edges[0]), float(edges[-1]))))
     rows = [[float(a), float(b), int(n), int(m)] for a, b, n, m in zip(edges[:-1], edges[1:], *counts, strict=True)]
     return made_figure(id, title, caption, spec_of(data, height=240, layer=layers), ["from", "to", *names], rows)
 

@@ -12,6 +12,7 @@ _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 # A phone shows about 340 px: drawn at 400, the text stays readable there and is enlarged on a wide screen.
 _WIDTH = 400
 _FONT = "system-ui, sans-serif"
+_NEAR = 0.15  # of the plot's width: half of a line's words
 DASHES: tuple[list[int], ...] = ([1, 0], [6, 4], [2, 3], [10, 3, 2, 3], [4, 2], [1, 2])
 
 
@@ -121,9 +122,12 @@ def corner_layer(words: str, *, upper: bool) -> dict[str, Any]:
     }
 
 
-def rule_layer(at: float, words: str) -> dict[str, Any]:
+def rule_layer(at: float, words: str, ends: tuple[float, float] | None = None) -> dict[str, Any]:
+    """Draw a vertical line and its words, which run inwards where the line is near an end of the plot."""
     x = {"field": "at", "type": "quantitative"}
-    text = {"type": "text", "align": "center", "fontSize": 13, "fill": "currentColor", "aria": False}
+    share = 0.5 if ends is None or ends[0] >= ends[1] else (at - ends[0]) / (ends[1] - ends[0])
+    align = "left" if share < _NEAR else "right" if share > 1 - _NEAR else "center"
+    text = {"type": "text", "align": align, "fontSize": 13, "fill": "currentColor", "aria": False}
     return {
         "data": {"values": [{"at": at, "words": text_of(words)}]},
         "layer": [
