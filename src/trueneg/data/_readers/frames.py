@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trueneg.core.errors import InputError
@@ -41,6 +42,18 @@ def frame_to_arrow(frame: Any, pa: Any, notes: list[str]) -> pa.Table:
     return eager.to_arrow()
 
 
+def named(names: Sequence[str]) -> list[str]:
+    """Return the names of columns as a whole read settles them."""
+    out = list(names)
+    for i, name in enumerate(out):
+        if not name.strip():
+            fresh = f"column_{i + 1}"
+            while fresh in out:
+                fresh += "_"
+            out[i] = fresh
+    return out
+
+
 def tidy(arrow: pa.Table, where: str, notes: list[str]) -> pa.Table:
     """Check the names, name the nameless columns, and drop what the rest of the code need not know."""
     import pyarrow as pa
@@ -49,13 +62,12 @@ def tidy(arrow: pa.Table, where: str, notes: list[str]) -> pa.Table:
     if not names:
         msg = f"{where}: it has no columns; write it again"
         raise InputError(msg)
-    for i, name in enumerate(names):
-        if not name.strip():
-            fresh = f"column_{i + 1}"
-            while fresh in names:
-                fresh += "_"
-            names[i] = fresh
-            notes.append(f"column {i + 1} has no name and is called {fresh!r}")
+    given, names = names, named(names)
+    notes += [
+        f"column {i + 1} has no name and is called {own!r}"
+        for i, (old, own) in enumerate(zip(given, names, strict=True))
+        if old != own
+    ]
     refuse_duplicates(names, where)
     arrow = arrow.rename_columns(names).replace_schema_metadata(None)
     views = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from trueneg.data._readers.dialect import NAMED, Dialect, dialect_of
 from trueneg.data._readers.encoding import encoding_of, head_of, utf8_source
+from trueneg.data._readers.frames import named
 from trueneg.data._readers.repeated import OneHeader, told
-from trueneg.data._streams.types import BLOCK_BYTES, named, types_of
+from trueneg.data._streams.types import BLOCK_BYTES, types_of
 from trueneg.data.readers import format_of, one_line, read_table
 
 if TYPE_CHECKING:

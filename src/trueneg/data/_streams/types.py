@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueneg.data._readers.dialect import dialect_of
 from trueneg.data._readers.encoding import encoding_of, head_of, refuse_binary_within, utf8_source
+from trueneg.data._readers.frames import named
 from trueneg.data._readers.repeated import OneHeader
 from trueneg.data.readers import one_line
 
@@ -65,18 +65,6 @@ def types_of(
     if any(one is None for one in settled):
         return None, encoding
     return pa.schema(list(zip(named(names), settled, strict=True))), own
-
-
-def named(names: Sequence[str]) -> list[str]:
-    """Return the names of columns as a whole read settles them."""
-    out = list(names)
-    for i, name in enumerate(out):
-        if not name.strip():
-            fresh = f"column_{i + 1}"
-            while fresh in out:
-                fresh += "_"
-            out[i] = fresh
-    return out
 
 
 def _told(batch: pa.RecordBatch, decimal: str) -> pa.Table:
