@@ -69,21 +69,30 @@ def fold_probabilities(
     return out
 
 
+def families(
+    data: Representation, y: np.ndarray, n_classes: int
+) -> list[tuple[str, Callable[[int], Callable[[], Any]], Any]]:
+    """Return the kinds of model that fit this table: name, what makes one by a seed, and what it learns from."""
+
+    def boosting(seed: int) -> Callable[[], Any]:
+        return lambda: boosting_model(y, seed)
+
+    def linear(_: int) -> Callable[[], Any]:
+        return lambda: linear_model(data.linear)
+
+    found: list[tuple[str, Callable[[int], Callable[[], Any]], Any]] = [("logistic regression", linear, data.linear)]
+    if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:
+        found.append(("histogram gradient boosting", boosting, data.table))
+    return found
+
+
 def _choose(data: Representation, codes: np.ndarray, labelled: np.ndarray, seed: int) -> tuple[str, Any, Any]:
     """Boosting or a linear model, by log loss on a held-out part of at most 20,000 rows."""
     from sklearn.metrics import log_loss
     from sklearn.model_selection import train_test_split
 
-    def boosting() -> Any:
-        return boosting_model(codes[labelled], seed)
-
-    def linear() -> Any:
-        return linear_model(data.linear)
-
-    candidates = [("logistic regression", linear, data.linear)]
-    n_classes = len(np.unique(codes[labelled]))
-    if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:
-        candidates.append(("histogram gradient boosting", boosting, data.table))
+    y = codes[labelled]
+    candidates = [(name, make(seed), inputs) for name, make, inputs in families(data, y, len(np.unique(y)))]
     if len(candidates) == 1:
         return candidates[0]
     some = drawn(codes, labelled, np.random.default_rng(seed))

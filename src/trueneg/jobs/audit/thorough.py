@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trueneg.jobs.audit.folds import grouped_folds, possible_folds
-from trueneg.jobs.audit.learners import boosting_model, linear_model
-from trueneg.jobs.audit.out_of_fold import fold_probabilities
-from trueneg.jobs.audit.represent import MAX_ONE_HOT
+from trueneg.jobs.audit.out_of_fold import families, fold_probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +60,7 @@ def thorough_out_of_fold(
     folds = possible_folds(y, together[labelled], FOLDS)
     rounds = [grouped_folds(y, together[labelled], folds, random_state + r) for r in range(REPEATS)]
     found, first = {}, {}
-    for name, make, inputs in _families(data, codes[labelled], n_classes):
+    for name, make, inputs in families(data, codes[labelled], n_classes):
         sums = np.zeros((len(codes), n_classes), np.float32)
         for r, split in enumerate(rounds):
             say = f"{name}, round {r + 1} of {REPEATS}"
@@ -85,21 +83,6 @@ def thorough_out_of_fold(
         + f"; one round of the better one has {once:.4f}, {gained}"
     )
     return proba, model, told
-
-
-def _families(data: Representation, y: np.ndarray, n_classes: int) -> list[tuple[str, Callable[[int], Any], Any]]:
-    """Return the kinds of model that fit this table, each with what it learns from."""
-
-    def boosting(seed: int) -> Any:
-        return lambda: boosting_model(y, seed)
-
-    def linear(_: int) -> Any:
-        return lambda: linear_model(data.linear)
-
-    families: list[tuple[str, Callable[[int], Any], Any]] = [("logistic regression", linear, data.linear)]
-    if data.table is not None and n_classes <= MAX_ONE_HOT and data.table.shape[1] * n_classes <= 2000:
-        families.append(("histogram gradient boosting", boosting, data.table))
-    return families
 
 
 def _loss(proba: np.ndarray, y: np.ndarray) -> float:
