@@ -207,7 +207,10 @@ def _codes_of(groups: ArrayLike, n: int) -> NDArray[np.int64]:
 
 def fewer(known: NDArray[np.bool_], groups: Any = None) -> int:
     """Return how many rows, or groups, the smaller kind has."""
-    return min(len(np.flatnonzero(kind) if groups is None else np.unique(groups[kind])) for kind in (known, ~known))
+    if groups is None:
+        return min(int(known.sum()), int((~known).sum()))
+    of = np.asarray(groups)
+    return min(len(np.unique(of[kind])) for kind in (known, ~known))
 
 
 def on_logit_scale(value: float, error: float, level: float) -> tuple[float, float]:

@@ -199,7 +199,7 @@ def detection_accuracy(
     ranked = Ranked.of(known, scores)
     options: dict[str, Any] = {"groups": groups, "level": level, "n_boot": n_boot, "random_state": random_state}
     found = _boot(lambda shares: float((shares[0] + 1 - shares[1]).max() / 2), ranked, **options)
-    return widened(found, fewer(ranked.known, None if groups is None else np.asarray(groups)))
+    return widened(found, fewer(ranked.known, groups))
 
 
 @dataclass(frozen=True)

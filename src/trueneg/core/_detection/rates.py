@@ -253,5 +253,5 @@ def novelty_report(
     if groups is None:
         found[0] = auroc(known, scores, level=level)
         found[1] = widened(found[1], int((~ranked.known).sum()))
-    found[2] = widened(found[2], fewer(ranked.known, None if groups is None else np.asarray(groups)))
+    found[2] = widened(found[2], fewer(ranked.known, groups))
     return NoveltyReport(*found)
