@@ -77,17 +77,12 @@ def answers_right(
 
     other, unknown = strange
     figures["rows of no class rejected"] = _share(unknown.labels == unknown.unknown)
-    own = np.repeat([1, 0], [len(known.score), len(unknown.score)])
+    own = np.repeat([True, False], [len(known.score), len(unknown.score)])
+    scores = np.append(known.score, unknown.score)
     # At any threshold: what it rejects depends on how many known rows it may lose.
-    ranked = auroc(own, np.append(known.score, unknown.score))
-    figures["AUROC of known rows against rows of no class"] = ranked
-    simple = kind.simple_scores(X, other)
-    if simple is None:
-        return figures, []
-    name, scores = simple
-    beside = figures[f"AUROC of {name}"] = auroc(own, scores)
-    told = f"{name} ranks these rows better, the intervals lie apart: use that instead (trueneg fit max_logit)"
-    return figures, [told] if beside.low > ranked.high else []
+    figures["AUROC of known rows against rows of no class"] = auroc(own, scores)
+    beside, told = kind.beside(np.concatenate([X, other]), scores, own, None)
+    return {**figures, **beside}, told
 
 
 def _share(hit: Any) -> Estimate:

@@ -115,13 +115,7 @@ def fit(
     if not 0.0 <= reading.held_out < 1.0:
         msg = f"--held-out {reading.held_out:g}: give a share from 0 up to, not including, 1"
         raise InputError(msg)
-    table, label = _clean(name, path, reading) if reading.clean else labelled(path, reading.label)
-    if name == "hyp_oc" and table.format == "images":
-        from trueneg.jobs.fit.videos import by_video
-
-        table = by_video(table)
-    elif reading.video is not None and (name != "hyp_oc" or table.format == "npy"):
-        raise InputError("--video is for hyp_oc, on a table that has the column")
+    table, label = _table(name, path, reading)
     least = 1 if name in _ALONE else 2
     found = roles_of(table, label, reading, least)
     codes, classes, strange = codes_of(table, found, path, reading.unknown, least)
@@ -187,6 +181,18 @@ def _weighed(
     sides = (model.rows(table.arrow.take(np.sort(rows)), home) for rows in (own, other))
     model.about["told"].append(model.fitted.weigh(*sides))
     return np.sort(kept), np.sort(left)
+
+
+def _table(name: str, path: Path, reading: Reading) -> tuple[Table, str | None]:
+    """Return the rows and the column of their label; frames in folders with the video of each."""
+    table, label = _clean(name, path, reading) if reading.clean else labelled(path, reading.label)
+    if name == "hyp_oc" and table.format == "images":
+        from trueneg.jobs.fit.videos import by_video
+
+        return by_video(table), label
+    if reading.video is not None and (name != "hyp_oc" or table.format == "npy"):
+        raise InputError("--video is for hyp_oc, on a table that has the column")
+    return table, label
 
 
 def _clean(name: str, path: Path, reading: Reading) -> tuple[Table, str]:

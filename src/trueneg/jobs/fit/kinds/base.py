@@ -133,16 +133,12 @@ class Kind:
     def beside(
         self, X: Any, scores: NDArray[Any], own: NDArray[np.bool_], groups: NDArray[Any] | None
     ) -> tuple[dict[str, Estimate], list[str]]:
-        """Return figures of a simple method at the same point, and what to tell; ``own`` rows are familiar."""
+        """Return figures of a simple method on the same rows, and what to tell; ``own`` rows are familiar."""
         return {}, []
 
     def measured(self, X: Any, said: NDArray[Any], truth: NDArray[Any]) -> dict[str, Estimate]:
         """Return figures of one's own on rows that were not learned from: names said and true (n,)."""
         return {}
-
-    def simple_scores(self, known: Any, unknown: Any) -> tuple[str, NDArray[Any]] | None:
-        """Return a simple method's name and its scores of known rows, then unknown ones; None where there is none."""
-        return None
 
     def answer(self, X: Any, classes: list[str]) -> Answer:
         """Label rows; ``classes`` are what the class numbers stand for."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trueneg.core.errors import InputError
 from trueneg.jobs.fit.kinds.base import Answer, Kind, Progress, Setting, check_names, nearest_or_none
+
+if TYPE_CHECKING:
+    from trueneg.core.intervals import Estimate
 
 __all__ = ["Mahalanobis"]
 
@@ -76,22 +79,27 @@ class Mahalanobis(Kind):
         """Return the nearest class, or that it is none, and the score."""
         return nearest_or_none(self.model, X, classes)
 
-    def simple_scores(self, known: Any, unknown: Any) -> tuple[str, NDArray[Any]] | None:
-        """Return the largest probability of a logistic regression on the same features, of images the last ones."""
+    def beside(
+        self, X: Any, scores: NDArray[Any], own: NDArray[np.bool_], groups: NDArray[Any] | None
+    ) -> tuple[dict[str, Estimate], list[str]]:
+        """Return how a logistic regression's largest probability ranks the rows; of images, on the last features."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
+        from trueneg.core.detection import auroc
+
         kinds = len(np.unique(self._some[1]))
         if kinds < 2 or len(self._some[1]) < _EACH * kinds:
-            return None
+            return {}, []
         plain = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_STEPS))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it need not converge to the last digit
             plain.fit(*self._some)
-        rows = (self._last(one) for one in (known, unknown))
-        scores = np.concatenate([plain.predict_proba(part).max(axis=1) for part in rows])
-        return "the softmax of a logistic regression", scores
+        name = "the softmax of a logistic regression"
+        ranked = auroc(own, plain.predict_proba(self._last(X)).max(axis=1))
+        told = f"{name} ranks these rows better, the intervals lie apart: use that instead (trueneg fit max_logit)"
+        return {f"AUROC of {name}": ranked}, [told] if ranked.low > auroc(own, scores).high else []
 
     def _last(self, X: Any) -> NDArray[Any]:
         """Return the columns of the last layer."""
