@@ -75,3 +75,13 @@ def test_a_large_file_that_cannot_be_read_is_told_as_ever(text, said, tmp_path, 
         open_stream(tmp_path / "t.csv")
     with pytest.raises(InputError, match="no such file"):
         open_stream(tmp_path / "none.csv")
+
+
+def test_a_column_without_a_name_takes_none_that_is_there(tmp_path):
+    """Whole and in batches alike: a second column_1 would be refused, or be read for the first."""
+    (tmp_path / "t.csv").write_text(",column_1\n1,2\n")
+    whole = read_table(tmp_path / "t.csv")
+    assert whole.arrow.column_names == ["column_1_", "column_1"]
+    assert any("column 1 has no name and is called 'column_1_'" in note for note in whole.notes)
+    schema, _ = types_of(tmp_path / "t.csv", "csv", None, None)
+    assert schema.names == whole.arrow.column_names
